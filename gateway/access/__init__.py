@@ -1,0 +1,1 @@
+"""What a caller may see: SMART scopes in, one `Access` value out."""

@@ -1,0 +1,126 @@
+"""Settings: one frozen object, from `GATEWAY_*` variables or a TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from gateway.errors import InvalidSetting
+
+CHI_SYSTEM = "urn:oid:2.16.840.1.113883.2.1.3.2.4.16.53"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting, with its default; the README table lists the same (a test compares)."""
+
+    data: Path = Path("data")
+    database: str = ""
+    mappings: Path | None = None
+    base_url: str = "http://127.0.0.1:8000"
+    host: str = "127.0.0.1"
+    port: int = 8000
+    http_processes: int = 1
+    http_threads: int = 16
+    mllp_host: str = "127.0.0.1"
+    mllp_port: int = 2575
+    mllp_idle_seconds: float = 3600.0
+    mllp_frame_seconds: float = 30.0
+    mllp_connections: int = 200
+    max_message_bytes: int = 50_000_000
+    work_threads: int = 2
+    retry_seconds: float = 5.0
+    lease_seconds: float = 30.0
+    time_zone: str = "Europe/London"
+    chi_system: str = CHI_SYSTEM
+    chi_placeholders: tuple[str, ...] = ("1111111111",)
+    token_seconds: int = 300
+    page_size: int = 50
+    page_size_max: int = 500
+    development: bool = False
+    log_level: str = "info"
+
+    @property
+    def database_url(self) -> str:
+        """The SQLAlchemy URL: the configured one, or SQLite in the data folder."""
+        return self.database or f"sqlite:///{(self.data / 'gateway.db').resolve()}"
+
+    @property
+    def fhir_base(self) -> str:
+        """The FHIR base URL, as clients see it."""
+        return self.base_url.rstrip("/") + "/fhir"
+
+
+def load_settings(environment: Mapping[str, str]) -> Settings:
+    """Read settings from `GATEWAY_CONFIG` (a TOML file) and then `GATEWAY_*`, which win.
+
+    Raises InvalidSetting that names the setting, never its value.
+    """
+    given: dict[str, Any] = {}
+    if file := environment.get("GATEWAY_CONFIG"):
+        given.update(_from_file(Path(file)))
+    names = {field.name for field in fields(Settings)}
+    for name, value in environment.items():
+        short = name.removeprefix("GATEWAY_").lower()
+        if name.startswith("GATEWAY_") and short != "config":
+            if short not in names:
+                raise InvalidSetting("there is no such setting", where=name)
+            given[short] = value
+    settings = Settings(**{name: _convert(name, value) for name, value in given.items()})
+    _check(settings)
+    return settings
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        given = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidSetting("the file cannot be read", where="GATEWAY_CONFIG") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidSetting("the file is not valid TOML", where="GATEWAY_CONFIG") from error
+    names = {field.name for field in fields(Settings)}
+    if unknown := sorted(given.keys() - names):
+        raise InvalidSetting("there is no such setting", where=unknown[0])
+    return given
+
+
+def _convert(name: str, value: Any) -> Any:
+    default = getattr(_DEFAULTS, name)
+    try:
+        if name in ("data", "mappings"):
+            return Path(value)
+        if isinstance(default, bool):
+            return _boolean(value)
+        if isinstance(default, tuple):
+            return tuple(value.split(",")) if isinstance(value, str) else tuple(value)
+        return type(default)(value)
+    except (TypeError, ValueError) as error:
+        raise InvalidSetting("not of the right kind", where=name) from error
+
+
+def _boolean(value: Any) -> bool:
+    words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    if isinstance(value, bool):
+        return value
+    if str(value).lower() not in words:
+        raise ValueError
+    return words[str(value).lower()]
+
+
+def _check(settings: Settings) -> None:
+    try:
+        ZoneInfo(settings.time_zone)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise InvalidSetting("no such time zone", where="time_zone") from error
+    if not settings.base_url.startswith(("http://", "https://")):
+        raise InvalidSetting("must be an absolute http or https URL", where="base_url")
+    for name in ("max_message_bytes", "token_seconds", "page_size", "page_size_max"):
+        if getattr(settings, name) <= 0:
+            raise InvalidSetting("must be greater than zero", where=name)
+
+
+_DEFAULTS = Settings()

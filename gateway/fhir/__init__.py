@@ -1,0 +1,1 @@
+"""FHIR R4: what reports mean becomes resources here, and what leaves is checked here."""

@@ -1,0 +1,120 @@
+"""Patient, organisations and practitioners (domain.md 3.1, 3.2).
+
+An organisation or person becomes a resource of its own only with an identifier that is unique
+beyond its sender (system and value). Otherwise two people of one name would become one: then
+the reference itself says all that is known.
+"""
+
+from __future__ import annotations
+
+from typing import TypeGuard
+
+from gateway.fhir import terms
+from gateway.fhir.composed import Context, Graph
+from gateway.fhir.terms import Json
+from gateway.report import Identifier, Organization, Patient, PersonName, Practitioner
+
+
+def patient(given: Patient, context: Context) -> Json:
+    """Compose the Patient; identifiers carry the systems that were resolved."""
+    content = terms.put(
+        terms.resource("Patient"),
+        {
+            "identifier": [
+                terms.identifier(one, _identifier_type(one, context)) for one in given.identifiers
+            ],
+            "name": [name] if (name := terms.human_name(given.name)) else None,
+            "gender": given.sex,
+            "birthDate": given.birth_date,
+            "address": [{"postalCode": given.postcode}] if given.postcode else None,
+        },
+    )
+    if given.deceased in ("true", "false"):
+        content["deceasedBoolean"] = given.deceased == "true"
+    elif given.deceased:
+        content["deceasedDateTime"] = given.deceased
+    return content
+
+
+def organization(graph: Graph, given: Organization | None) -> Json:
+    """Add an organisation and return a Reference to it; empty when nothing is known."""
+    if given is None:
+        return {}
+    if not _unique(given.identifier):
+        return _logical("Organization", given.identifier, given.name)
+    content = terms.put(
+        terms.resource("Organization"),
+        {"identifier": [terms.identifier(given.identifier)], "name": given.name},
+    )
+    role = f"organization:{_key(given.identifier)}"
+    return _named(graph.add("Organization", role, content), given.name)
+
+
+def practitioner(graph: Graph, given: Practitioner | None) -> Json:
+    """Add a practitioner and return a Reference to them; empty when nothing is known."""
+    if given is None:
+        return {}
+    name = terms.full_name(given.name)
+    if not _unique(given.identifier):
+        return _logical("Practitioner", given.identifier, name)
+    content = terms.put(
+        terms.resource("Practitioner"),
+        {
+            "identifier": [terms.identifier(given.identifier)],
+            "name": _names(given.name),
+        },
+    )
+    role = f"practitioner:{_key(given.identifier)}"
+    return _named(graph.add("Practitioner", role, content), name)
+
+
+def requester(graph: Graph, team: Organization | None, person: Practitioner | None) -> Json:
+    """Add who asked for the test; a person of a team is a PractitionerRole (R4 has one place)."""
+    organization_reference = organization(graph, team)
+    person_reference = practitioner(graph, person)
+    if not (organization_reference and person_reference):
+        return organization_reference or person_reference
+    if team and person and _unique(team.identifier) and _unique(person.identifier):
+        content = terms.resource("PractitionerRole")
+        content["practitioner"] = person_reference
+        content["organization"] = organization_reference
+        role = f"requester:{_key(person.identifier)}|{_key(team.identifier)}"
+        return terms.reference(graph.add("PractitionerRole", role, content))
+    # Without identifiers for both, a shared role would join different people: name them here.
+    both = (person_reference, organization_reference)
+    literal = next((one for one in both if "reference" in one), person_reference)
+    shown = ", ".join(one["display"] for one in both if "display" in one)
+    return literal | terms.put({}, {"display": shown})
+
+
+def _identifier_type(given: Identifier, context: Context) -> str:
+    national = (context.chi_system, terms.NHS_NUMBER, terms.HSC_NUMBER)
+    return "NH" if given.system in national else "MR"
+
+
+def _names(name: PersonName) -> list[Json]:
+    made = terms.human_name(name)
+    return [made] if made else []
+
+
+def _unique(given: Identifier | None) -> TypeGuard[Identifier]:
+    return bool(given and given.system and given.value)
+
+
+def _key(given: Identifier) -> str:
+    return f"{given.system}|{given.value}"
+
+
+def _named(target: str, name: str) -> Json:
+    return terms.put({"reference": target}, {"display": name})
+
+
+def _logical(type_: str, given: Identifier | None, name: str) -> Json:
+    made = terms.put(
+        {},
+        {
+            "identifier": terms.identifier(given) if given and given.value else None,
+            "display": name,
+        },
+    )
+    return {"type": type_, **made} if made else {}

@@ -1,0 +1,1 @@
+"""Which patient a report belongs to; what cannot be decided safely is held."""

@@ -1,0 +1,1 @@
+"""The authorization server and the bearer tokens it issues."""

@@ -1,0 +1,293 @@
+"""What a message means, in the words a mapping may use.
+
+Frozen values, never persisted, ignorant of HL7 v2, FHIR and SQL. Text is verbatim from the
+sender. Dates are FHIR `date` or `dateTime` text (`2025-03-12`, `2025-03-12T09:00:00+00:00`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from gateway.errors import Hold
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A coded value: the sender's own `text`, and a standard code when one is known."""
+
+    text: str = ""
+    code: str = ""
+    system: str = ""
+    display: str = ""
+    also: tuple[Code, ...] = ()
+
+    def __bool__(self) -> bool:
+        """A Code counts as present when it says anything at all."""
+        return bool(self.text or self.code)
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """An identifier as sent: `authority` is the assigner named by the sender, if any."""
+
+    value: str
+    system: str = ""
+    type: str = ""
+    authority: str = ""
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PersonName:
+    """A person's name as sent."""
+
+    family: str = ""
+    given: tuple[str, ...] = ()
+    prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """The patient a message asserts; `sex` is a FHIR administrative-gender code or empty."""
+
+    identifiers: tuple[Identifier, ...] = ()
+    name: PersonName = PersonName()
+    birth_date: str = ""
+    sex: str = ""
+    postcode: str = ""
+    deceased: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """A laboratory or requester; its identifier makes it one resource for all messages."""
+
+    name: str = ""
+    identifier: Identifier | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Practitioner:
+    """A scientist or clinician named by the message."""
+
+    name: PersonName = PersonName()
+    identifier: Identifier | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Specimen:
+    """A specimen; `tested_subject` is self, fetus, relative or donor (safety.md 10)."""
+
+    identifier: Identifier | None = None
+    type: Code = Code()
+    collected: str = ""
+    received: str = ""
+    tested_subject: str = "self"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The request that a report answers."""
+
+    placer: Identifier | None = None
+    filler: Identifier | None = None
+    test: Code = Code()
+    reasons: tuple[Code, ...] = ()
+    requester: Organization | None = None
+    requester_person: Practitioner | None = None
+    requested: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number whose decimal places are kept, with a UCUM code when the unit has one."""
+
+    value: Decimal
+    unit: str = ""
+    ucum: str = ""
+    comparator: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Two inclusive ends; either may be open."""
+
+    low: Decimal | None = None
+    high: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One discrete variant found (or named as absent); `key` is the sender's group, OBX-4.
+
+    `presence` is an LL1971-2 answer. `allele_fraction` is 0..1. Significance is never here:
+    it belongs to an Implication.
+    """
+
+    key: str
+    place: str = ""
+    status: str = "final"
+    presence: Code = Code()
+    genes: tuple[Code, ...] = ()
+    cytogenetic_location: Code = Code()
+    assembly: Code = Code()
+    chromosome: Code = Code()
+    coding_hgvs: Code = Code()
+    genomic_hgvs: Code = Code()
+    protein_hgvs: Code = Code()
+    iscn: Code = Code()
+    genomic_reference: Code = Code()
+    transcript: Code = Code()
+    protein_reference: Code = Code()
+    exact_range: Range | None = None
+    inner_range: Range | None = None
+    outer_range: Range | None = None
+    coordinate_system: Code = Code()
+    ref_allele: str = ""
+    alt_allele: str = ""
+    change_type: Code = Code()
+    source_class: Code = Code()
+    allele_fraction: Quantity | None = None
+    read_depth: Quantity | None = None
+    allelic_state: Code = Code()
+    inheritance: Code = Code()
+    inheritance_basis: Code = Code()
+    variation_ids: tuple[Code, ...] = ()
+    copy_number: Quantity | None = None
+    confidence: Code = Code()
+    method: Code = Code()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Implication:
+    """What findings mean; `kind` is diagnostic, therapeutic or consequence.
+
+    `derived_from` holds the keys of the findings it is about: never empty.
+    """
+
+    key: str
+    derived_from: tuple[str, ...]
+    kind: str = "diagnostic"
+    place: str = ""
+    status: str = "final"
+    significance: Code = Code()
+    phenotypes: tuple[Code, ...] = ()
+    inheritance: Code = Code()
+    evidence: tuple[Code, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """A proposed follow-up (LL1037-2); `reason` is the key of an Implication, if any."""
+
+    key: str
+    action: Code
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What was done: how, on which build, and which genes or regions were looked at."""
+
+    methods: tuple[Code, ...] = ()
+    genome_build: Code = Code()
+    source_class: Code = Code()
+    genes_studied: tuple[Code, ...] = ()
+    genes_uncalled: tuple[Code, ...] = ()
+    regions: str = ""
+    reference_transcripts: tuple[Code, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A document carried by the message."""
+
+    media_type: str
+    content: bytes
+    title: str = ""
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One laboratory report.
+
+    `status` is a FHIR diagnostic-report-status; `status_from` says which field gave it, or
+    `derived`. `clock` orders versions (OBR-22, else MSH-7). `snapshot`: findings missing from
+    a newer version are withdrawn (True), stay (False), or hold the report (None).
+    """
+
+    number: Identifier
+    laboratory: Organization
+    patient: Patient
+    status: str
+    status_from: str = ""
+    clock: str = ""
+    title: Code = Code()
+    effective: str = ""
+    issued: str = ""
+    received: str = ""
+    order: Order = Order()
+    specimens: tuple[Specimen, ...] = ()
+    conclusion: str = ""
+    narrative: tuple[str, ...] = ()
+    outcome: Code = Code()
+    variants: tuple[Variant, ...] = ()
+    implications: tuple[Implication, ...] = ()
+    recommendations: tuple[Recommendation, ...] = ()
+    analysis: Analysis = Analysis()
+    authors: tuple[Practitioner, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    tested_subject: str = "self"
+    record_class: str = "nhs"
+    snapshot: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PatientUpdate:
+    """Demographics from a feed that is trusted to keep the patient index.
+
+    `cleared` names the Patient fields the sender set to null (`""`); an empty field is no change.
+    """
+
+    patient: Patient
+    event: str
+    clock: str = ""
+    cleared: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something about one place in the message: a warning, or (with `hold`) a reason to wait."""
+
+    place: str
+    text: str
+    hold: Hold | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accounted:
+    """Where the value at `place` went (`target`), or why it was not translated (`reason`)."""
+
+    place: str
+    target: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """All that one message means, and what became of each of its values."""
+
+    reports: tuple[Report, ...] = ()
+    patients: tuple[PatientUpdate, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    account: tuple[Accounted, ...] = ()
+
+    @property
+    def holds(self) -> tuple[Notice, ...]:
+        """The notices that make the message wait for a person."""
+        return tuple(notice for notice in self.notices if notice.hold)

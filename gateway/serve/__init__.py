@@ -1,0 +1,1 @@
+"""The doors through which stored resources leave: FHIR, SMART, health."""

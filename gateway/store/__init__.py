@@ -1,0 +1,1 @@
+"""Rows on disk: the only home of SQLAlchemy and Alembic."""

@@ -1,0 +1,47 @@
+"""The schema, by Alembic: bring a database up to date, or say what is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from gateway.store.database import Database
+from gateway.store.tables import metadata
+
+_FOLDER = Path(__file__).with_name("migrations")
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER))
+    return config
+
+
+def upgrade(database: Database) -> None:
+    """Apply every migration that is missing, in one transaction; safe to run twice at once."""
+    config = _config()
+    with database.write() as connection:
+        if not database.is_sqlite:
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7046029254386353131)")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def current(database: Database) -> bool:
+    """Whether the database has the schema that this release needs."""
+    with database.read() as connection:
+        context = MigrationContext.configure(connection)
+        head = ScriptDirectory.from_config(_config()).get_current_head()
+        return context.get_current_revision() == head
+
+
+def differences(database: Database) -> list[str]:
+    """Describe how the database differs from the tables in code; empty when it does not."""
+    with database.read() as connection:
+        context = MigrationContext.configure(connection)
+        return [str(change[0]) for change in compare_metadata(context, metadata)]

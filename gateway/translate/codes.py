@@ -1,0 +1,88 @@
+"""Code tables: a sender's local code to a standard code, from `codes/<table>.csv`.
+
+Columns: source, text, target, display, system, comment. A row answers to its `source` and,
+where a message carries words only, to its `text`, whatever the case.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.errors import InvalidMapping
+from gateway.report import Code
+
+COLUMNS = ("source", "text", "target", "display", "system", "comment")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a code table."""
+
+    source: str
+    text: str
+    target: str
+    display: str
+    system: str
+
+    def code(self, words: str) -> Code:
+        """Return the standard code, with the sender's words, or ours where it sent none."""
+        return Code(words or self.text or self.display, self.target, self.system, self.display)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One code table, found by source code or by words."""
+
+    name: str
+    by_source: Mapping[str, Row]
+    by_text: Mapping[str, Row]
+
+    def find(self, source: str) -> Row | None:
+        """Return the row of a source code."""
+        return self.by_source.get(source)
+
+    def find_text(self, words: str) -> Row | None:
+        """Return the row whose text is `words`, ignoring case and outer spaces."""
+        return self.by_text.get(words.strip().casefold())
+
+
+def load_table(path: Path) -> Table:
+    """Read one table; raises InvalidMapping that names the file and line."""
+    by_source: dict[str, Row] = {}
+    by_text: dict[str, Row] = {}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            reader = csv.DictReader(lines)
+            _check_columns(path, reader.fieldnames)
+            for record in reader:
+                _add(by_source, by_text, record, f"{path.name}:{reader.line_num}")
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InvalidMapping("the code table cannot be read", where=path.name) from error
+    return Table(path.stem, by_source, by_text)
+
+
+def _check_columns(path: Path, names: object) -> None:
+    if list(names or ()) != list(COLUMNS):  # type: ignore[call-overload]
+        raise InvalidMapping(f"the columns must be {','.join(COLUMNS)}", where=f"{path.name}:1")
+
+
+def _add(
+    by_source: dict[str, Row], by_text: dict[str, Row], record: Mapping[str, str | None], at: str
+) -> None:
+    if None in record.values() or None in record:
+        raise InvalidMapping(f"a line needs {len(COLUMNS)} columns", where=at)
+    cells = {name: (value or "").strip() for name, value in record.items()}
+    row = Row(*(cells[name] for name in COLUMNS[:5]))
+    if not row.source and not row.text:
+        raise InvalidMapping("a line needs a source or a text", where=at)
+    if row.source:
+        if row.source in by_source:
+            raise InvalidMapping("this source stands twice", where=at)
+        by_source[row.source] = row
+    if row.text:
+        same = by_text.setdefault(row.text.casefold(), row)
+        if (same.target, same.system) != (row.target, row.system):
+            raise InvalidMapping("this text stands twice with different targets", where=at)

@@ -1,0 +1,23 @@
+"""HTTP from here to elsewhere: one thin client with a time limit, no redirects and a size cap."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import requests
+
+from gateway.errors import GatewayError
+
+_SECONDS = 10
+_BYTES_MAX = 1_000_000
+
+
+def post_form(url: str, form: Mapping[str, str]) -> tuple[int, bytes]:
+    """POST a form and return status and body; raises GatewayError when nothing answers."""
+    try:
+        with requests.post(
+            url, data=dict(form), timeout=_SECONDS, allow_redirects=False, stream=True
+        ) as reply:
+            return reply.status_code, reply.raw.read(_BYTES_MAX, decode_content=True)
+    except requests.RequestException as error:
+        raise GatewayError("the server cannot be reached") from error

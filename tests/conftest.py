@@ -1,0 +1,58 @@
+"""Fixtures for all tests. `GATEWAY_TEST_REQUIRE=postgres,chromium,node` turns skips into failures."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.store.database import Database
+from gateway.store.schema import upgrade
+from tests import postgres
+
+_numbers = itertools.count()
+
+
+def need(name: str, present: bool) -> None:
+    """Skip, or fail where the continuous integration says it must be there."""
+    if not present:
+        if name in os.environ.get("GATEWAY_TEST_REQUIRE", "").split(","):
+            pytest.fail(f"{name} is required here and was not found")
+        pytest.skip(f"{name} is not installed on this machine")
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster() -> Iterator[postgres.Cluster]:
+    need("postgres", postgres.programs() is not None)
+    with postgres.cluster() as running:
+        yield running
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, once on each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'gateway.db'}"
+    running: postgres.Cluster = request.getfixturevalue("postgres_cluster")
+    return running.url(f"test_{os.getpid()}_{next(_numbers)}")
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A database with the current schema, once on each kind."""
+    opened = Database(database_url)
+    upgrade(opened)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[Database]:
+    """A SQLite database with the current schema, where the kind does not matter."""
+    opened = Database(f"sqlite:///{tmp_path / 'gateway.db'}")
+    upgrade(opened)
+    yield opened
+    opened.close()
