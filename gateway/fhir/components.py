@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 from gateway.fhir import terms
 from gateway.report import Code
@@ -22,7 +23,7 @@ class Kind(StrEnum):
     STRING = "valueString"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: it caches its concept
 class Component:
     """One component slice; `kinds` are the value types allowed, the first is the one we send.
 
@@ -40,10 +41,15 @@ class Component:
     ucum: str = ""
     many: bool = False
 
-    @property
+    @cached_property
     def kind(self) -> Kind:
         """The value type that the gateway sends."""
         return self.kinds[0]
+
+    @cached_property
+    def concept(self) -> terms.Json:
+        """The code of the component: one object for all, so never change it in place."""
+        return terms.concept(self.code_system, self.code)
 
     def bound(self, code: Code) -> bool:
         """Say whether a code satisfies the required binding, if there is one."""

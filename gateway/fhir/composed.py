@@ -41,7 +41,8 @@ class Context:
 class Composed:
     """One resource without `id`; `role` names it by content, so that a later version finds it.
 
-    A Binary carries its document in `attachment`, not in the resource.
+    Add elements at the top or in `meta`, but change nothing deeper: parts are shared between
+    resources. A Binary carries its document in `attachment`, not in the resource.
     """
 
     role: str

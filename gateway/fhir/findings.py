@@ -6,6 +6,7 @@ Significance is never on a Variant, and a value is never on an implication.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from gateway.errors import NotConformant
@@ -25,6 +26,16 @@ IMPLICATIONS: Mapping[str, tuple[str, tuple[Component, ...]]] = {
 
 _WITHDRAWN = frozenset({"cancelled", "entered-in-error"})
 _MITOCHONDRIAL = frozenset({"M", "MT", "CHRM", "CHRMT"})
+
+_NO_RANGE = Range()
+_PRESENCE = Component(
+    "presence", "", "Result", system=terms.LOINC, answers=frozenset(terms.PRESENCE)
+)
+_CATEGORY = [
+    terms.concept(terms.OBSERVATION_CATEGORY, "laboratory"),
+    terms.concept(terms.SECTION, "GE"),
+]
+"""One object for all Observations, so never change it in place."""
 
 _Found = dict[str, list[tuple[str, str]]]
 """Sender's key of a finding to the (role, reference) of its resources."""
@@ -79,10 +90,7 @@ def _observation(graph: Graph, report: Report, profile: str, code: Json, status:
         {
             "partOf": [terms.reference(graph.study)] if graph.study else None,
             "status": report.status if report.status in _WITHDRAWN else status,
-            "category": [
-                terms.concept(terms.OBSERVATION_CATEGORY, "laboratory"),
-                terms.concept(terms.SECTION, "GE"),
-            ],
+            "category": _CATEGORY,
             "code": code,
             "subject": terms.reference(graph.subject),
             "focus": [{"display": about}] if about else None,
@@ -95,18 +103,15 @@ def _observation(graph: Graph, report: Report, profile: str, code: Json, status:
 
 
 def _variant(graph: Graph, report: Report, given: Variant) -> Json:
-    presence = Component(
-        "presence", "", "Result", system=terms.LOINC, answers=frozenset(terms.PRESENCE)
-    )
-    made, unbound = _components(components.VARIANT, _Fields(given))
-    if given.presence and not presence.bound(given.presence):
-        unbound.append((presence.label, given.presence))
+    made, unbound = _components(components.VARIANT, _placed(given))
+    if given.presence and not _PRESENCE.bound(given.presence):
+        unbound.append((_PRESENCE.label, given.presence))
     code = terms.concept(terms.LOINC, "69548-6")
     return terms.put(
         _observation(graph, report, "variant", code, given.status),
         {
             "valueCodeableConcept": terms.codeable(given.presence)
-            if presence.bound(given.presence)
+            if _PRESENCE.bound(given.presence)
             else None,
             "note": _notes(given.notes, unbound),
             "method": terms.codeable(given.method),
@@ -119,7 +124,7 @@ def _implication(
     graph: Graph, report: Report, given: Implication, derived_from: Sequence[str]
 ) -> Json:
     profile, rows = IMPLICATIONS[given.kind]
-    made, unbound = _components(rows, _Fields(given))
+    made, unbound = _components(rows, given)
     return terms.put(
         _observation(graph, report, profile, terms.concept(terms.TBD, profile), given.status),
         {
@@ -130,47 +135,38 @@ def _implication(
     )
 
 
-class _Fields:
-    """Reads the fields of a finding, with the chromosome as the required list names it."""
-
-    def __init__(self, given: Variant | Implication) -> None:
-        self._given = given
-
-    def __call__(self, field: str) -> Sequence[Any]:
-        value = getattr(self._given, field)
-        if isinstance(self._given, Variant):
-            if field == "chromosome":
-                value = _chromosome(self._given.chromosome)
-            elif field == "genomic_reference" and not value and _mitochondrial(self._given):
-                value = Code(self._given.chromosome.text, terms.MITOCHONDRION, terms.REFSEQ)
-        return value if isinstance(value, tuple) else (value,)
-
-
-def _chromosome(given: Code) -> Code:
-    name = given.text.strip().upper().removeprefix("CHR")
-    if given.code or not given:
+def _placed(given: Variant) -> Variant:
+    """Name the chromosome as the required list does; the mitochondrion is not on it."""
+    if given.chromosome.code or not given.chromosome:
         return given
-    if f"CHR{name}" in _MITOCHONDRIAL:
-        return Code()
+    name = given.chromosome.text.strip().upper()
+    if name in _MITOCHONDRIAL:
+        sequence = Code(given.chromosome.text, terms.MITOCHONDRION, terms.REFSEQ)
+        return replace(
+            given,
+            chromosome=Code(),
+            genomic_reference=given.genomic_reference or sequence,
+        )
+    name = name.removeprefix("CHR")
     answer = terms.CHROMOSOMES.get(name)
-    return Code(given.text, answer, terms.LOINC, f"Chromosome {name}") if answer else given
-
-
-def _mitochondrial(given: Variant) -> bool:
-    return given.chromosome.text.strip().upper() in _MITOCHONDRIAL
+    if answer is None:
+        return given
+    code = Code(given.chromosome.text, answer, terms.LOINC, f"Chromosome {name}")
+    return replace(given, chromosome=code)
 
 
 def _components(
-    rows: Iterable[Component], fields: _Fields
+    rows: Iterable[Component], given: Variant | Implication
 ) -> tuple[list[Json], list[tuple[str, Code]]]:
     """Make the components, and list the codes that break a required binding."""
     made: list[Json] = []
     unbound: list[tuple[str, Code]] = []
     for row in rows:
-        for value in fields(row.field):
-            if not value or value == Range():
+        field = getattr(given, row.field)
+        for value in field if row.many and isinstance(field, tuple) else (field,):
+            if not value or value == _NO_RANGE:
                 continue
-            if row.kind is Kind.CONCEPT and not row.bound(value):
+            if row.system and not row.bound(value):
                 unbound.append((row.label, value))
             else:
                 made.append(_component(row, value))
@@ -178,16 +174,13 @@ def _components(
 
 
 def _component(row: Component, value: Any) -> Json:
-    content: Json = {"code": terms.concept(row.code_system, row.code)}
     if row.kind is Kind.CONCEPT:
-        content[row.kind.value] = terms.codeable(value)
-    elif row.kind is Kind.QUANTITY:
-        content[row.kind.value] = terms.quantity(value, row.ucum)
-    elif row.kind is Kind.RANGE:
-        content[row.kind.value] = terms.value_range(value)
-    else:
-        content[row.kind.value] = value
-    return content
+        return {"code": row.concept, "valueCodeableConcept": terms.codeable(value)}
+    if row.kind is Kind.QUANTITY:
+        return {"code": row.concept, "valueQuantity": terms.quantity(value, row.ucum)}
+    if row.kind is Kind.RANGE:
+        return {"code": row.concept, "valueRange": terms.value_range(value)}
+    return {"code": row.concept, "valueString": value}
 
 
 def _notes(notes: Iterable[str], unbound: Iterable[tuple[str, Code]]) -> list[Json]:

@@ -5,7 +5,7 @@ Constructors leave out what is empty: FHIR has no empty element. Numbers stay `D
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -98,7 +98,9 @@ def put(target: Json, values: Mapping[str, Any]) -> Json:
 
 def coding(system: str, code: str, display: str = "") -> Json:
     """Make a Coding."""
-    return put({}, {"system": system, "code": code, "display": display})
+    if display:
+        return {"system": system, "code": code, "display": display}
+    return {"system": system, "code": code}
 
 
 def concept(system: str, code: str, display: str = "") -> Json:
@@ -110,15 +112,15 @@ def codeable(code: Code) -> Json:
     """Make a CodeableConcept: the sender's words as text, and the codings that have a system."""
     codings = [
         coding(one.system, one.code, one.display)
-        for one in (code, *code.also)
+        for one in ((code, *code.also) if code.also else (code,))
         if one.code and one.system
     ]
-    return put({}, {"coding": codings, "text": _words(code, codings)})
-
-
-def _words(code: Code, codings: Sequence[Json]) -> str:
+    made: Json = {"coding": codings} if codings else {}
     # A code without a system identifies nothing: it may only be shown.
-    return code.text or ("" if codings else code.display or code.code)
+    text = code.text or ("" if codings else code.display or code.code)
+    if text:
+        made["text"] = text
+    return made
 
 
 def codeables(codes: Iterable[Code]) -> list[Json]:

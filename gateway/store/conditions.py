@@ -9,17 +9,18 @@ SQL is written for a *shape*: the conditions with named parameters in the place 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import BindParameter, Select, and_, bindparam, exists, false, or_, select
+from sqlalchemy import BindParameter, Select, and_, exists, false, or_, select
 from sqlalchemy.sql import ColumnElement
 from sqlalchemy.sql.expression import FromClause, ScalarSelect
 
 from gateway.access.scopes import Access
 from gateway.store.guard import guard
 from gateway.store.indexing import token_hashes
+from gateway.store.prepared import given
 from gateway.store.query import (
     Condition,
     Dates,
@@ -63,22 +64,19 @@ def shape(condition: Condition) -> Shape:
             return Shape(type(condition), 0, (None,) * len(ids))
 
 
-def binds(condition: Condition) -> Iterator[Any]:
-    """Yield the values of a condition."""
+def binds(condition: Condition) -> Iterable[Any]:
+    """Return the values of a condition."""
     match condition:
         case Tokens(literals):
-            for text in literals:
-                yield from (*token_hashes(text), text)
+            return [value for text in literals for value in (*token_hashes(text), text)]
         case References(_, targets):
-            yield from (id_ for _, id_ in targets)
+            return [id_ for _, id_ in targets]
         case PatientIdentifiers(pairs):
-            for pair in pairs:
-                yield from pair
+            return [value for pair in pairs for value in pair]
         case Dates(_, ranges):
-            for _, low, high in ranges:
-                yield from (low, high)
+            return [value for _, low, high in ranges for value in (low, high)]
         case PatientIds(ids) | Ids(ids):
-            yield from ids
+            return ids
 
 
 def named(conditions: Iterable[Condition]) -> dict[str, Any]:
@@ -97,7 +95,7 @@ class _Binder:
         self._place, self._number = place, 0
 
     def next(self) -> BindParameter[Any]:
-        made: BindParameter[Any] = bindparam(f"c{self._place}_{self._number}")
+        made = given(f"c{self._place}_{self._number}")
         self._number += 1
         return made
 

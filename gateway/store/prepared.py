@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, CursorResult, Dialect, Select, bindparam, func, select
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    CursorResult,
+    Dialect,
+    Select,
+    bindparam,
+    func,
+    select,
+)
 from sqlalchemy.sql import ColumnElement
 
 
@@ -25,16 +34,21 @@ class Prepared:
 
     def run(self, connection: Connection, values: Mapping[str, Any]) -> CursorResult[Any]:
         """Run it; values that it has no use for are left out."""
-        given = {**self.constants, **values}
+        filled = {**self.constants, **values}
         if self.names is not None:
-            return connection.exec_driver_sql(self.sql, tuple(given[name] for name in self.names))
-        return connection.exec_driver_sql(self.sql, given)
+            return connection.exec_driver_sql(self.sql, tuple(filled[name] for name in self.names))
+        return connection.exec_driver_sql(self.sql, filled)
+
+
+def given(name: str) -> BindParameter[Any]:
+    """Stand in a statement for a value that comes when it runs."""
+    return bindparam(name, None)  # with a placeholder, else lists beside it cannot be written out
 
 
 def prepare(dialect: Dialect, statement: Select[Any]) -> Prepared:
     """Write a statement down; its named parameters get their values when it runs."""
     compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
-    order = compiled.positiontup  # type: ignore[attr-defined] # of a compiler for SQL
+    order = compiled.positiontup
     constants = {name: value for name, value in compiled.params.items() if value is not None}
     return Prepared(str(compiled), tuple(order) if order is not None else None, constants)
 
@@ -42,9 +56,9 @@ def prepare(dialect: Dialect, statement: Select[Any]) -> Prepared:
 def among(dialect: Dialect, item: ColumnElement[Any], name: str) -> ColumnElement[bool]:
     """Say `item` is one of the values named, as one parameter however many there are."""
     if dialect.name == "sqlite":
-        each = func.json_each(bindparam(name)).table_valued("value")
+        each = func.json_each(given(name)).table_valued("value")
         return item.in_(select(each.c.value))
-    return item == func.any(bindparam(name))
+    return item == func.any(given(name))
 
 
 def many(dialect: Dialect, values: list[Any]) -> Any:

@@ -41,7 +41,7 @@ from gateway.store.dates import instant_text
 from gateway.store.guard import guard
 from gateway.store.indexing import Entry, is_id, write_index
 from gateway.store.parameters import SHARED, TYPES
-from gateway.store.prepared import Prepared, prepare
+from gateway.store.prepared import Prepared, given, prepare
 from gateway.store.tables import (
     index_date,
     index_reference,
@@ -312,7 +312,7 @@ def _present(row: Any) -> Stored:
         raise NotFound
     if row.deleted:
         raise Gone
-    return Stored(*row)
+    return Stored._make(row)
 
 
 _COLUMNS = tuple(resource.c[name] for name in Stored._fields)
@@ -322,7 +322,7 @@ _COLUMNS = tuple(resource.c[name] for name in Stored._fields)
 def _reading(dialect: Dialect, access: Access) -> Prepared:
     statement = (
         select(*_COLUMNS)
-        .where(resource.c.type == bindparam("type"), resource.c.id == bindparam("id"))
+        .where(resource.c.type == given("type"), resource.c.id == given("id"))
         .where(guard(access, "r", resource))
     )
     return prepare(dialect, statement)
@@ -343,7 +343,7 @@ def _reading_earlier(dialect: Dialect, access: Access) -> Prepared:
             earlier.body,
         )
         .join(resource_version, earlier.resource_key == resource.c.key)
-        .where(resource.c.type == bindparam("type"), resource.c.id == bindparam("id"))
+        .where(resource.c.type == given("type"), resource.c.id == given("id"))
         .where(guard(access, "r", resource), guard(access, "r", resource_version))
         .order_by(earlier.version.desc())
     )
@@ -361,4 +361,4 @@ def _all_versions(connection: Connection, access: Access, type_: str, id_: str) 
         return []
     statement = _reading_earlier(connection.dialect, access)
     earlier = statement.run(connection, {"type": type_, "id": id_})
-    return [Stored(*newest), *(Stored(*row) for row in earlier)]
+    return [Stored._make(newest), *(Stored._make(row) for row in earlier)]

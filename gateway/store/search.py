@@ -14,10 +14,8 @@ from typing import Any
 from sqlalchemy import (
     Connection,
     Dialect,
-    Integer,
     Select,
     and_,
-    bindparam,
     func,
     or_,
     select,
@@ -31,7 +29,7 @@ from gateway.store.conditions import Shape, named, plan, shape
 from gateway.store.cursor import read_cursor, write_cursor
 from gateway.store.dates import FIRST, LAST
 from gateway.store.guard import guard
-from gateway.store.prepared import Prepared, among, many, prepare
+from gateway.store.prepared import Prepared, among, given, many, prepare
 from gateway.store.query import Include, PatientIdentifiers, Query, Sort
 from gateway.store.resources import Stored
 from gateway.store.tables import index_date, index_reference, resource
@@ -69,7 +67,7 @@ def search(connection: Connection, access: Access, query: Query) -> Page:
     if position:
         values |= {"after_value": position[0], "after_key": position[1]}
     rows = statement.run(connection, values).all()
-    matches = tuple(Stored(*row[:-1]) for row in rows[: query.count])
+    matches = tuple(Stored._make(row[:-1]) for row in rows[: query.count])
     following = ""
     if len(rows) > query.count:
         last = rows[query.count - 1]
@@ -118,13 +116,13 @@ def _paging(
         statement = statement.where(_after(value, key, sort))
     order = (key,) if value is key else (value, key)
     ordered = statement.order_by(*(c.desc() if sort.descending else c for c in order))
-    return prepare(dialect, ordered.limit(bindparam("limit", type_=Integer)))
+    return prepare(dialect, ordered.limit(given("limit")))
 
 
 def _after(value: ColumnElement[Any], key: ColumnElement[Any], sort: Sort) -> ColumnElement[bool]:
     if value is key:
-        return key < bindparam("after_key")
-    here, there = tuple_(value, key), tuple_(bindparam("after_value"), bindparam("after_key"))
+        return key < given("after_key")
+    here, there = tuple_(value, key), tuple_(given("after_value"), given("after_key"))
     return here < there if sort.descending else here > there
 
 
@@ -139,7 +137,7 @@ def _included(
     if len(found) > _INCLUDED_MAX:
         raise TooCostly("too many included resources: ask for fewer with _count")
     own = set(keys)
-    return tuple(Stored(*row) for row in found if row[0] not in own)
+    return tuple(Stored._make(row) for row in found if row[0] not in own)
 
 
 @lru_cache(maxsize=1024)

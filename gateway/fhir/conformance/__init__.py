@@ -11,6 +11,7 @@ from typing import Any
 
 from gateway.errors import NotConformant
 from gateway.fhir.conformance.problem import Problem, under
+from gateway.fhir.conformance.profiles import problems
 
 __all__ = ["Checker", "Problem", "check"]
 
@@ -26,8 +27,6 @@ class Checker:
 
     def problems(self, resource: Any) -> list[Problem]:
         """Return everything that is wrong, base structure first; profiles need it sound."""
-        from gateway.fhir.conformance.profiles import problems
-
         type_ = resource.get("resourceType") if isinstance(resource, dict) else ""
         start = type_ if isinstance(type_, str) and type_ else "Resource"
         found = self._structure.resource(resource) or list(problems(resource))

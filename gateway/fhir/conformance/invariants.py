@@ -1,6 +1,6 @@
 """The invariants of base R4 on what the gateway writes, by hand; each names its key.
 
-A rule says only the first thing that is wrong with an object."""
+A rule is given objects of sound structure, and says only the first thing that is wrong."""
 
 from __future__ import annotations
 
@@ -34,13 +34,17 @@ def _obs_6(content: dict[str, Any]) -> Problem | None:
 def _obs_7(content: dict[str, Any]) -> Problem | None:
     if "component" not in content or not _has_value(content):
         return None
-    code = set(_codings(content.get("code")))
-    for index, part in enumerate(_objects(content["component"])):
-        if not code.isdisjoint(_codings(part.get("code"))):
-            return Problem(
-                f".component[{index}].code", "must differ from the code of the resource (obs-7)"
-            )
+    code = {_pair(one) for one in content["code"].get("coding", ())}
+    for index, part in enumerate(content["component"]):
+        for one in part["code"].get("coding", ()):
+            if _pair(one) in code:
+                where = f".component[{index}].code"
+                return Problem(where, "must differ from the code of the resource (obs-7)")
     return None
+
+
+def _pair(coding: dict[str, Any]) -> tuple[Any, Any]:
+    return coding.get("system"), coding.get("code")
 
 
 def _qty_3(content: dict[str, Any]) -> Problem | None:
@@ -72,24 +76,10 @@ _SAYS = frozenset({"identifier", "display", "extension", "_reference"})
 
 
 def _rng_2(content: dict[str, Any]) -> Problem | None:
-    low, high = (_number(content.get(end)) for end in ("low", "high"))
+    low, high = (content.get(end, {}).get("value") for end in ("low", "high"))
     if low is not None and high is not None and low > high:
         return Problem("", "must not end before it starts (rng-2)")
     return None
-
-
-def _number(end: Any) -> Any:
-    value = end.get("value") if isinstance(end, dict) else None
-    return None if isinstance(value, str | bool | list | dict) else value
-
-
-def _objects(value: Any) -> list[dict[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
-
-
-def _codings(concept: Any) -> list[tuple[str, str]]:
-    codings = _objects(concept.get("coding")) if isinstance(concept, dict) else []
-    return [(str(one.get("system")), str(one["code"])) for one in codings if "code" in one]
 
 
 INVARIANTS: Mapping[str, tuple[Rule, ...]] = {

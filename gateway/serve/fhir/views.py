@@ -27,8 +27,9 @@ from gateway.errors import (
     UnsupportedMedia,
 )
 from gateway.fhir.outcome import outcome
-from gateway.serve.fhir.formats import JSON
-from gateway.serve.fhir.visit import enter
+from gateway.serve.fhir.formats import JSON, require_json
+from gateway.serve.fhir.metadata import statement
+from gateway.serve.fhir.visit import asked, enter
 from gateway.serve.server import Server
 from gateway.store import resources
 from gateway.store.query import parse_query
@@ -55,6 +56,7 @@ _PREFLIGHT = {
 def fhir_blueprint(server: Server) -> Blueprint:
     """Make the routes under /fhir."""
     blueprint = Blueprint("fhir", __name__, url_prefix="/fhir")
+    _add_metadata(blueprint, server)
     _add_reads(blueprint, server)
     _add_searches(blueprint, server)
     _add_refusals(blueprint)
@@ -63,6 +65,15 @@ def fhir_blueprint(server: Server) -> Blueprint:
     blueprint.register_error_handler(HTTPException, _refused_http)
     blueprint.register_error_handler(Exception, _failed)
     return blueprint
+
+
+def _add_metadata(blueprint: Blueprint, server: Server) -> None:
+    document = orjson.dumps(statement(server))
+
+    @blueprint.get("/metadata")
+    def metadata() -> Response:
+        require_json(*asked())
+        return Response(document, 200, content_type=JSON)
 
 
 def _add_reads(blueprint: Blueprint, server: Server) -> None:
@@ -119,10 +130,8 @@ def _search(server: Server, type_: str, pairs: list[tuple[str, str]]) -> Respons
 def _ignored(names: tuple[str, ...]) -> dict[str, Any] | None:
     if not names:
         return None
-    told = outcome([InvalidRequest("was ignored: not supported", where=name) for name in names])
-    for issue in told["issue"]:
-        issue["severity"] = "warning"
-    return told
+    ignored = [InvalidRequest("was ignored: not supported", where=name) for name in names]
+    return outcome(ignored, severity="warning")
 
 
 def _add_refusals(blueprint: Blueprint) -> None:

@@ -46,7 +46,7 @@ class Visit:
 
     def json(self) -> None:
         """Raise NotAcceptable unless the client takes JSON."""
-        require_json(*_asked())
+        require_json(*asked())
 
     def version(self, found: Stored) -> Response:
         """Answer with one version of a resource."""
@@ -79,7 +79,7 @@ class Visit:
 
     def _binary(self, found: Stored, headers: dict[str, str]) -> Response:
         content_type = orjson.loads(found.body)["contentType"]
-        as_fhir = wants_fhir(*_asked(), content_type.lower())
+        as_fhir = wants_fhir(*asked(), content_type.lower())
         if not found.file_digest:
             raise NotFound("this Binary has no content")
         with self.server.database.read() as connection:
@@ -108,7 +108,8 @@ def enter(server: Server, interaction: str, target: str, query: str = "") -> Vis
     return visit
 
 
-def _asked() -> tuple[str, str]:
+def asked() -> tuple[str, str]:
+    """Return the Accept header and the `_format` parameter."""
     return request.headers.get("Accept", ""), request.args.get("_format", "")
 
 

@@ -1,0 +1,1 @@
+"""Bytes to parts, part to `Message`; no I/O."""

@@ -1,0 +1,162 @@
+"""Accept: one frame to one reply, by the answer table of the design; nothing accepted is lost."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from gateway.errors import (
+    GatewayError,
+    StoreUnavailable,
+    UnexpectedProcessingId,
+    UnknownSender,
+    UnsupportedMessage,
+    UnsupportedVersion,
+)
+from gateway.identify import chi
+from gateway.parse.er7 import header_of, parse, split
+from gateway.pipeline.read import read
+from gateway.store.inbox import Entry, Inbox
+from gateway.translate.mapping import Mappings, SenderMapping
+from gateway.translate.sender import Sender
+from gateway.wire.er7 import Header, acknowledge
+
+log = logging.getLogger(__name__)
+
+_IDENTIFIER_FIELDS = ("PID-3", "PID-2", "PID-19")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One frame as it came: its bytes, the identity of the connection, when, and any defect."""
+
+    raw: bytes
+    source: str
+    received_at: int
+    defect: GatewayError | None = None
+    charset: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What acceptance needs: where to keep, whom we know, and fresh control ids."""
+
+    inbox: Inbox
+    mappings: Mappings
+    new_control_id: Callable[[], str]
+
+
+def accept(arrival: Arrival, intake: Intake) -> bytes:
+    """Keep one arrival and return its acknowledgement; never raises for any bytes.
+
+    AA only after the bytes and their work are durable. With the store down: AE 207, nothing kept.
+    """
+    header: Header | None = None
+    errors: list[GatewayError] = []
+    entry = Entry(arrival.received_at, arrival.source, arrival.raw, "AA", b"")
+    try:
+        header = header_of(arrival.raw)
+        _describe(entry, header)
+        if arrival.defect:
+            raise arrival.defect
+        sender = _agreed(header, intake)
+        entry.sender = sender.name
+        entry.dedupe_key = _dedupe_key(arrival, header)
+        parts = split(arrival.raw)
+        errors = _examined(parts, arrival, intake.mappings.by_name[sender.name])
+        entry.lanes = [_lane(part, arrival, sender) for part in parts] if not errors else ()
+    except GatewayError as error:
+        errors = [error]
+    except Exception as error:
+        log.exception("acceptance failed; the bytes are kept", extra={"source": arrival.source})
+        errors = [GatewayError()]
+        errors[0].__cause__ = error
+    return _answer(entry, header, errors, intake)
+
+
+def _answer(
+    entry: Entry, header: Header | None, errors: list[GatewayError], intake: Intake
+) -> bytes:
+    now = datetime.fromtimestamp(entry.received_at / 1e6, UTC).strftime("%Y%m%d%H%M%S+0000")
+    if errors:
+        entry.answer, entry.state, entry.dedupe_key, entry.lanes = errors[0].answer, "rejected", None, ()
+        entry.reason = f"{type(errors[0]).__name__} {errors[0].where}".strip()
+    control_id = intake.new_control_id()
+    entry.reply = acknowledge(header, entry.answer, errors, control_id=control_id, now=now)
+    try:
+        kept = intake.inbox.keep(entry)
+    except StoreUnavailable as error:
+        log.error("not kept: the store is unavailable", extra={"source": entry.source})  # noqa: TRY400 - the sender keeps it; a trace per frame would drown the log
+        return acknowledge(header, "AE", [error], control_id=control_id, now=now)
+    log.info(
+        "message",
+        extra={"message": kept.key, "source": kept.source, "sender": kept.sender,
+               "answer": kept.answer, "state": kept.state, "reason": kept.reason},
+    )  # fmt: skip
+    return kept.reply
+
+
+def _describe(entry: Entry, header: Header) -> None:
+    entry.sending_application, entry.sending_facility = header.first(3), header.first(4)
+    entry.control_id, entry.type = header.control_id, header.type
+
+
+def _agreed(header: Header, intake: Intake) -> Sender:
+    sender = intake.mappings.senders.find(header.first(3), header.first(4))
+    if sender is None:
+        raise UnknownSender(where="MSH-3")
+    if header.type not in sender.types:
+        raise UnsupportedMessage(where="MSH-9")
+    if header.version not in sender.versions:
+        raise UnsupportedVersion(where="MSH-12")
+    if header.first(11) not in sender.processing_ids:
+        raise UnexpectedProcessingId(where="MSH-11")
+    return sender
+
+
+def _examined(
+    parts: Sequence[bytes], arrival: Arrival, mapping: SenderMapping
+) -> list[GatewayError]:
+    """For a sender whose policy is `ae`: everything that would hold the message, before AA."""
+    if mapping.sender.policy != "ae":
+        return []
+    for raw in parts:
+        holds = read(raw, mapping, arrival.charset).holds
+        if holds:
+            return [_as_error(notice.place, notice.text) for notice in holds]
+    return []
+
+
+def _as_error(place: str, text: str) -> GatewayError:
+    return GatewayError(text, where=place)
+
+
+def _dedupe_key(arrival: Arrival, header: Header) -> str:
+    """Source, MSH-3, MSH-4, MSH-10 and the digest of all that follows MSH (ingest rule 3.3)."""
+    raw = arrival.raw
+    ends = [at for at in (raw.find(b"\r"), raw.find(b"\n")) if at >= 0]
+    body = raw[min(ends) :] if ends else b""
+    names = (arrival.source, header.raw(3), header.raw(4), header.control_id)
+    digest = hashlib.sha256(body)
+    digest.update("\0".join(names).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def _lane(raw: bytes, arrival: Arrival, sender: Sender) -> str:
+    """One lane for each patient, as far as can be told now; else for each source and identifier."""
+    try:
+        message = parse(raw, sender.charset, arrival.charset)
+    except GatewayError:
+        return _hashed(arrival.source, hashlib.sha256(raw).hexdigest())
+    found = [value for path in _IDENTIFIER_FIELDS for value in message.values(f"{path}.1")]
+    for value in found:
+        if chi.check(value) is chi.Verdict.VALID:
+            return _hashed("chi", chi.normalise(value))
+    return _hashed(arrival.source, found[0] if found else message.digest)
+
+
+def _hashed(*words: str) -> str:
+    return hashlib.sha256("\0".join(words).encode()).hexdigest()[:32]

@@ -1,0 +1,175 @@
+"""One message and its sender's mapping to all that it means; every value accounted for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from gateway.errors import Hold, MissingField, MissingSegment, UnsupportedMessage
+from gateway.message import Message
+from gateway.report import (
+    Analysis,
+    Code,
+    Identifier,
+    Order,
+    Organization,
+    Patient,
+    PatientUpdate,
+    PersonName,
+    Report,
+    Specimen,
+    Translation,
+    Variant,
+)
+from gateway.translate.apply import Scope
+from gateway.translate.desk import Desk
+from gateway.translate.findings import Findings, FindingsReader
+from gateway.translate.groups import merged_groups
+from gateway.translate.mapping import SenderMapping
+
+_PATIENT_EVENTS = frozenset({"A01", "A04", "A05", "A08", "A28", "A31"})
+# What the status of a report says of an observation that has none of its own.
+_OBSERVATION_STATUS = {
+    "registered": "registered", "partial": "preliminary", "preliminary": "preliminary",
+    "final": "final", "amended": "amended", "corrected": "corrected", "appended": "final",
+    "cancelled": "cancelled", "entered-in-error": "entered-in-error",
+}  # fmt: skip
+
+
+def translate(message: Message, mapping: SenderMapping) -> Translation:
+    """Translate a result or patient message; holds and warnings say where.
+
+    Raises UnsupportedMessage for any other type.
+    """
+    desk = Desk(message, ZoneInfo(mapping.sender.time_zone), mapping.tables)
+    kind, event = message.value("MSH-9.1"), message.value("MSH-9.2")
+    if kind == "ORU":
+        reports = _reports(message, mapping, desk)
+        return Translation(reports, (), tuple(desk.notices), tuple(desk.account))
+    if kind == "ADT" and event in _PATIENT_EVENTS:
+        update = _patient_update(Scope(message, desk), mapping, event)
+        return Translation((), (update,), tuple(desk.notices), tuple(desk.account))
+    raise UnsupportedMessage(where="MSH-9")
+
+
+def _reports(message: Message, mapping: SenderMapping, desk: Desk) -> tuple[Report, ...]:
+    for name in ("PID", "OBR"):
+        if message.first(name) is None:
+            desk.hold_for(MissingSegment(f"a result needs {name}", where=name))
+    patient = _patient(Scope(message, desk), mapping)
+    number_rules = [rule for rule in mapping.rules["report"] if rule.field == "number"]
+
+    def number(group: Message) -> str:
+        quiet = Desk(message, desk.zone, mapping.tables)
+        found = Scope(group, quiet).fill(number_rules).get("number")
+        return found.value if found else ""
+
+    made = [
+        _report(Scope(group, desk), mapping, patient) for group in merged_groups(message, number)
+    ]
+    return tuple(report for report in made if report)
+
+
+def _patient(scope: Scope, mapping: SenderMapping) -> Patient:
+    values = scope.fill(mapping.rules["patient"])
+    return Patient(name=PersonName(**scope.fill(mapping.rules["name"])), **values)
+
+
+def _report(scope: Scope, mapping: SenderMapping, patient: Patient) -> Report | None:
+    desk = scope.desk
+    fields = {name: scope.fill(mapping.rules[name]) for name in ("report", "order", "specimen",
+                                                                 "analysis")}  # fmt: skip
+    found = FindingsReader(scope, mapping).read()
+    for section, values in found.fields.items():
+        for name, value in values.items():
+            _add(fields.setdefault(section, {}), name, value)
+    report = fields["report"]
+    if "number" not in report:
+        desk.hold_for(MissingField("this report has no number", where="OBR-3"))
+    if not report.get("status"):
+        report["status"], report["status_from"] = _derived_status(found, desk), "derived"
+    if "number" not in report or not report["status"]:
+        return None
+    return _built(scope, mapping, patient, fields, found)
+
+
+def _built(
+    scope: Scope,
+    mapping: SenderMapping,
+    patient: Patient,
+    fields: Mapping[str, dict[str, Any]],
+    found: Findings,
+) -> Report:
+    values = fields["report"]
+    narrative = (*values.pop("narrative", ()), *found.narrative)
+    number: Identifier = values.pop("number")
+    values.setdefault("clock", values.get("issued") or "")
+    specimen = fields["specimen"]
+    status = _OBSERVATION_STATUS[values["status"]]
+    return Report(
+        number=number,
+        laboratory=values.pop("laboratory", None) or Organization(mapping.sender.name),
+        patient=patient,
+        narrative=narrative,
+        order=Order(**fields["order"]),
+        specimens=(Specimen(**specimen),) if specimen else (),
+        analysis=_analysis(fields["analysis"], found.variants),
+        variants=tuple(one if one.status else replace(one, status=status) for one in found.variants),
+        implications=tuple(
+            one if one.status else replace(one, status=status) for one in found.implications
+        ),
+        recommendations=found.recommendations,
+        attachments=tuple(found.attachments),
+        record_class=mapping.sender.record_class,
+        snapshot=mapping.sender.snapshot,
+        **values,
+    )
+
+
+def _add(values: dict[str, Any], name: str, value: Any) -> None:
+    if isinstance(value, tuple):
+        values[name] = (*values.get(name, ()), *value)
+    else:
+        values.setdefault(name, value)
+
+
+def _analysis(values: dict[str, Any], variants: tuple[Variant, ...]) -> Analysis:
+    """The study looked at least at the genes it found something in, on the build it names."""
+    analysis = Analysis(**values)
+    if analysis.genes_studied or not variants:
+        return analysis
+    genes: dict[str, Code] = {}
+    for variant in variants:
+        for gene in variant.genes:
+            genes.setdefault(gene.text, gene)
+    builds = {variant.assembly for variant in variants if variant.assembly}
+    build = analysis.genome_build or (builds.pop() if len(builds) == 1 else Code())
+    return replace(analysis, genes_studied=tuple(genes.values()), genome_build=build)
+
+
+def _derived_status(found: Findings, desk: Desk) -> str:
+    """Without OBR-25: what all observations agree on; else a person decides."""
+    statuses = {status for status in found.statuses if status}
+    if len(statuses) == 1 and (status := statuses.pop()) in ("final", "corrected", "preliminary"):
+        desk.warn("OBR-25", "no report status: taken from the observations, which agree")
+        return status
+    desk.hold("OBR-25", "no report status, and the observations do not tell", Hold.CODE)
+    return ""
+
+
+def _patient_update(scope: Scope, mapping: SenderMapping, event: str) -> PatientUpdate:
+    if scope.message.first("PID") is None:
+        scope.desk.hold_for(MissingSegment("a patient message needs PID", where="PID"))
+    patient = _patient(scope, mapping)
+    clock = next(iter(scope.fill(r for r in mapping.rules["report"] if r.field == "clock").values()), "")
+    cleared = {
+        rule.field
+        for section in ("patient", "name")
+        for rule in mapping.rules[section]
+        for path in rule.paths
+        for segment in scope.segments(path.segment)
+        if segment.raw(path.field) == '""'
+    }
+    return PatientUpdate(patient, event, clock, frozenset(cleared))
