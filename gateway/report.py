@@ -217,7 +217,8 @@ class Report:
     """One laboratory report.
 
     `status` is a FHIR diagnostic-report-status; `status_from` says which field gave it, or
-    `derived`. `clock` orders versions (OBR-22, else MSH-7). `snapshot`: findings missing from
+    `derived`. `clock` orders versions (OBR-22, else MSH-7) and `sent` breaks its
+    ties (MSH-7). `snapshot`: findings missing from
     a newer version are withdrawn (True), stay (False), or hold the report (None).
     """
 
@@ -227,6 +228,7 @@ class Report:
     status: str
     status_from: str = ""
     clock: str = ""
+    sent: str = ""
     title: Code = Code()
     effective: str = ""
     issued: str = ""

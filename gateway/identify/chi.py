@@ -55,7 +55,7 @@ def check(text: str, placeholders: tuple[str, ...] = ()) -> Verdict:
         return Verdict.TOO_SHORT if len(number) < 10 else Verdict.TOO_LONG
     if not _is_date(number[:6]):
         return Verdict.INVALID_DATE
-    if not _checksum_agrees(number):
+    if not checksum_agrees(number):
         return Verdict.INVALID_CHECKSUM
     return Verdict.PLACEHOLDER if number in placeholders else Verdict.VALID
 
@@ -84,7 +84,8 @@ def _exists(year: int, month: int, day: int) -> bool:
     return True
 
 
-def _checksum_agrees(number: str) -> bool:
+def checksum_agrees(number: str) -> bool:
+    """Whether the tenth digit is the modulus-11 check of the nine before it."""
     total = sum(int(digit) * weight for digit, weight in zip(number, _WEIGHTS, strict=False))
     expected = (11 - total % 11) % 11  # 10 is no digit: such a number was never issued
     return expected == int(number[9])

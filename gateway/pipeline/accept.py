@@ -56,7 +56,9 @@ def accept(arrival: Arrival, intake: Intake) -> bytes:
     """
     header: Header | None = None
     errors: list[GatewayError] = []
-    entry = Entry(arrival.received_at, arrival.source, arrival.raw, "AA", b"")
+    entry = Entry(
+        arrival.received_at, arrival.source, arrival.raw, "AA", b"", charset=arrival.charset
+    )
     try:
         header = header_of(arrival.raw)
         _describe(entry, header)
@@ -93,7 +95,7 @@ def _answer(
         return acknowledge(header, "AE", [error], control_id=control_id, now=now)
     log.info(
         "message",
-        extra={"message": kept.key, "source": kept.source, "sender": kept.sender,
+        extra={"message_key": kept.key, "source": kept.source, "sender": kept.sender,
                "answer": kept.answer, "state": kept.state, "reason": kept.reason},
     )  # fmt: skip
     return kept.reply

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import orjson
-from sqlalchemy import Connection, Table
-from sqlalchemy.sql import ColumnElement, func, select
+from sqlalchemy import BindParameter, Connection, Table, bindparam
+from sqlalchemy.sql import ColumnElement
+
+from gateway.store import prepared
 
 _POSTGRES_TYPES = {"BIGINT": "bigint", "SMALLINT": "smallint", "INTEGER": "bigint"}
 
@@ -41,9 +42,6 @@ def _postgres_type(item: Any) -> str:
 def among(
     connection: Connection, item: ColumnElement[Any], values: Iterable[Any]
 ) -> ColumnElement[bool]:
-    """Say `item` is one of `values`, with one parameter however many there are."""
-    wanted = list(values)
-    if connection.dialect.name == "sqlite":
-        each = func.json_each(orjson.dumps(wanted).decode()).table_valued("value")
-        return item.in_(select(each.c.value))
-    return item == func.any(wanted)
+    """Say `item` is one of `values`."""
+    packed: BindParameter[Any] = bindparam(None, prepared.many(connection.dialect, values))
+    return prepared.among(connection.dialect, item, packed)

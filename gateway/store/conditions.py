@@ -122,7 +122,9 @@ def plan(access: Access, type_: str, shapes: tuple[Shape, ...]) -> Plan:
     ]
     updated = resource.c.updated_at
     if leader is not None:
-        source = index_token.join(resource, resource.c.key == index_token.c.resource_key)
+        # The sum keeps PostgreSQL from turning this round: walking all resources in order and
+        # probing each for the token, instead of walking the token's rows in order.
+        source = index_token.join(resource, resource.c.key == index_token.c.resource_key + 0)
         where.append(index_token.c.hash == _hash(_Binder(leader)))
         return Plan(source, tuple(where), index_token.c.resource_key, updated)
     if narrow:

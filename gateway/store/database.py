@@ -18,9 +18,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 
-from gateway.errors import InvalidSetting, StoreUnavailable
+from gateway.errors import InvalidSetting, StoreUnavailable, VersionConflict
+
+__all__ = ["Connection", "Database", "now_micros"]
 
 _SQLITE_PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -124,6 +126,8 @@ class Database:
 def _translated() -> Iterator[None]:
     try:
         yield
+    except IntegrityError as error:
+        raise VersionConflict from error
     except DBAPIError as error:
         if isinstance(error, OperationalError) or error.connection_invalidated:
             raise StoreUnavailable from error

@@ -15,16 +15,16 @@ from typing import Any
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from gateway.errors import GatewayError, StoreUnavailable
+from gateway.errors import GatewayError, StoreUnavailable, VersionConflict
 from gateway.store.database import Database
 
 log = logging.getLogger(__name__)
 
 _INSERT = text(
     "INSERT INTO message (received_at, source, sender, sending_application, sending_facility,"
-    " control_id, type, dedupe_key, raw, answer, reply, state, reason, duplicate_of,"
+    " control_id, type, charset, dedupe_key, raw, answer, reply, state, reason, duplicate_of,"
     " control_id_reused) VALUES (:received_at, :source, :sender, :sending_application,"
-    " :sending_facility, :control_id, :type, :dedupe_key, :raw, :answer, :reply, :state, :reason,"
+    " :sending_facility, :control_id, :type, :charset, :dedupe_key, :raw, :answer, :reply, :state, :reason,"
     " :duplicate_of, :control_id_reused) ON CONFLICT (dedupe_key) DO NOTHING RETURNING key"
 )
 _INSERT_PART = text(
@@ -57,6 +57,7 @@ class Entry:
     sending_facility: str = ""
     control_id: str = ""
     type: str = ""
+    charset: str = ""
     dedupe_key: str | None = None
     reason: str = ""
     lanes: Sequence[str] = ()
@@ -95,7 +96,7 @@ class Inbox:
         except StoreUnavailable as error:
             for entry in entries:
                 entry.error = error
-        except DBAPIError:
+        except (DBAPIError, VersionConflict):
             # One entry that the database refuses must not take the others with it.
             for entry in entries:
                 self._write_alone(entry)
@@ -107,7 +108,7 @@ class Inbox:
             self._write([entry])
         except StoreUnavailable as error:
             entry.error = error
-        except DBAPIError as error:
+        except (DBAPIError, VersionConflict) as error:
             log.exception("the store refused an arrival", extra={"source": entry.source})
             entry.error = StoreUnavailable()
             entry.error.__cause__ = error
@@ -159,6 +160,7 @@ def _row(entry: Entry) -> dict[str, Any]:
         "sending_facility": _short(entry.sending_facility),
         "control_id": _short(entry.control_id),
         "type": _short(entry.type),
+        "charset": _short(entry.charset),
         "dedupe_key": entry.dedupe_key,
         "raw": entry.raw,
         "answer": entry.answer,

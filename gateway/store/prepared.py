@@ -6,7 +6,7 @@ quarters of a search), so what is asked again and again is kept as the text the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,14 +53,17 @@ def prepare(dialect: Dialect, statement: Select[Any]) -> Prepared:
     return Prepared(str(compiled), tuple(order) if order is not None else None, constants)
 
 
-def among(dialect: Dialect, item: ColumnElement[Any], name: str) -> ColumnElement[bool]:
-    """Say `item` is one of the values named, as one parameter however many there are."""
+def among(
+    dialect: Dialect, item: ColumnElement[Any], wanted: BindParameter[Any]
+) -> ColumnElement[bool]:
+    """Say `item` is one of `wanted`, one parameter however many values `many` packs into it."""
     if dialect.name == "sqlite":
-        each = func.json_each(given(name)).table_valued("value")
+        each = func.json_each(wanted).table_valued("value")
         return item.in_(select(each.c.value))
-    return item == func.any(given(name))
+    return item == func.any(wanted)
 
 
-def many(dialect: Dialect, values: list[Any]) -> Any:
-    """Return values as `among` takes them."""
-    return orjson.dumps(values).decode() if dialect.name == "sqlite" else values
+def many(dialect: Dialect, values: Iterable[Any]) -> Any:
+    """Pack values as `among` takes them."""
+    listed = list(values)
+    return orjson.dumps(listed).decode() if dialect.name == "sqlite" else listed

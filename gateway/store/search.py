@@ -154,7 +154,7 @@ def _following(dialect: Dialect, access: Access, includes: tuple[Include, ...]) 
 
 def _followed(dialect: Dialect, includes: tuple[Include, ...]) -> Select[tuple[int]]:
     columns = index_reference.c
-    followed = select(columns.target_key).where(among(dialect, columns.source_key, "keys"))
+    followed = select(columns.target_key).where(among(dialect, columns.source_key, given("keys")))
     if not any(include.type for include in includes):
         return followed.where(columns.parameter.in_({include.number for include in includes}))
     target = resource.alias("target")

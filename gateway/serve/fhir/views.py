@@ -147,15 +147,16 @@ def _add_refusals(blueprint: Blueprint) -> None:
 
 
 def _audited(response: Response) -> Response:
-    response.headers.update(_HEADERS)
+    response.headers.extend(_HEADERS)
     if request.method == "OPTIONS":
-        response.headers.update(_PREFLIGHT)
+        response.headers.extend(_PREFLIGHT)
     if visit := g.get("visit"):
         try:
             visit.server.journal.record(visit.event(response.status_code))
         except StoreUnavailable as error:
             response.close()
-            return _refused(error)
+            response = _refused(error)
+            response.headers.extend(_HEADERS)
     return response
 
 

@@ -97,6 +97,7 @@ class Visit:
         # A sender's file is shown by nobody's browser as a page of ours.
         headers |= {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
         answer.headers.update(headers)
+        del answer.headers["Cache-Control"]  # one for every answer is added at the end
         return answer
 
 

@@ -1,0 +1,137 @@
+"""The only place where everything meets: settings in, the parts of one process out."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from flask import Flask, request
+
+from gateway.access.scopes import SEND_HL7
+from gateway.config import Settings, load_settings
+from gateway.errors import InvalidSetting
+from gateway.identify import chi
+from gateway.pipeline.accept import Intake
+from gateway.pipeline.file import Office
+from gateway.receive.http import hl7_blueprint
+from gateway.receive.mllp import MllpListener
+from gateway.serve.fhir.views import fhir_blueprint
+from gateway.serve.health import health_blueprint
+from gateway.serve.server import open_server
+from gateway.serve.smart import smart_blueprint
+from gateway.store import schema
+from gateway.store.database import Database, now_micros
+from gateway.store.files import Files
+from gateway.store.inbox import Inbox
+from gateway.translate.mapping import Mappings, load_mappings
+from gateway.worker import Worker
+
+_EXTRAS = ("message_key", "part", "source", "sender", "answer", "state", "reason")
+
+
+def mappings_folder(settings: Settings) -> Path:
+    """Return the folder of senders: the configured one, or the one that came with the gateway."""
+    packaged = Path(__file__).with_name("mappings")
+    folder = settings.mappings or (packaged if packaged.is_dir() else Path(__file__).parents[1] / "mappings")
+    if not folder.is_dir():
+        raise InvalidSetting("there is no such folder", where="mappings")
+    return folder
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What every role of one process shares."""
+
+    settings: Settings
+    database: Database
+    mappings: Mappings
+
+    def intake(self) -> Intake:
+        """Return what the doors need."""
+        return Intake(Inbox(self.database), self.mappings, lambda: uuid.uuid4().hex[:20])
+
+    def office(self) -> Office:
+        """Return what filing needs."""
+        files = Files(self.settings.data / "files")
+        return Office(self.database, files, self.mappings, self.settings, now_micros)
+
+    def listener(self) -> MllpListener:
+        """Return the MLLP door, not yet open."""
+        settings = self.settings
+        return MllpListener(
+            settings.mllp_host, settings.mllp_port, self.intake(), settings, now_micros
+        )
+
+    def worker(self) -> Worker:
+        """Return the workers, not yet running."""
+        return Worker(self.office(), self.settings.work_threads)
+
+
+def open_parts(settings: Settings, *, upgrade: bool = False) -> Parts:
+    """Open the database and load the mappings; raises InvalidSetting when the schema is old."""
+    settings.data.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.database_url)
+    if upgrade:
+        schema.upgrade(database)
+    elif not schema.current(database):
+        raise InvalidSetting("the database needs `gateway db upgrade`", where="database")
+    return Parts(settings, database, load_mappings(mappings_folder(settings)))
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Make the Flask application: FHIR, OAuth, HL7 over HTTP and health."""
+    if settings is None:
+        settings = load_settings(os.environ)
+        start_logging(settings)
+    parts = open_parts(settings)
+    server = open_server(settings, parts.database, chi.ALIASES, now_micros)
+    app = Flask("gateway", static_folder=None)
+    app.extensions["gateway"] = parts
+
+    def sender() -> str:
+        access = server.bearers.access(request.headers.get("Authorization"))
+        access.require_scope(SEND_HL7)
+        return access.client
+
+    app.register_blueprint(fhir_blueprint(server))
+    app.register_blueprint(smart_blueprint(server))
+    app.register_blueprint(health_blueprint(parts.database))
+    app.register_blueprint(
+        hl7_blueprint(parts.intake(), sender, now_micros, settings.max_message_bytes)
+    )
+    return app
+
+
+class _JsonLines(logging.Formatter):
+    """One JSON object a line; only fields that never hold patient data."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write time, level, event and the named fields of a record."""
+        line = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+        }
+        line |= {name: value for name in _EXTRAS if (value := getattr(record, name, None))}
+        if record.exc_info and record.exc_info[0]:
+            # The text of a foreign exception may quote the message: only type and place.
+            line["error"] = record.exc_info[0].__name__
+            trace = record.exc_info[2]
+            while trace and trace.tb_next:
+                trace = trace.tb_next
+            if trace:
+                line["at"] = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+        return json.dumps(line)
+
+
+def start_logging(settings: Settings) -> None:
+    """Log JSON lines to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonLines())
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)

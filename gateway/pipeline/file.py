@@ -1,0 +1,148 @@
+"""File one part: decide the patient and the version, compose, check and write, or hold.
+
+Everything a part changes is one transaction, together with its own state. Reading and keeping
+documents come before, so that no transaction is open while they take their time.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from gateway.config import Settings
+from gateway.errors import GatewayError, Hold, IdentityHold, StoreUnavailable, VersionConflict
+from gateway.fhir.conformance import check
+from gateway.identify.match import Issuers
+from gateway.parse.er7 import split
+from gateway.pipeline.publish import Publisher, flag, update_patient
+from gateway.pipeline.read import read
+from gateway.report import Notice, Translation
+from gateway.store import work
+from gateway.store.database import Database
+from gateway.store.files import Files
+from gateway.store.work import Claim, Part
+from gateway.translate.mapping import Mappings, SenderMapping
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """What filing needs; `clock` gives microseconds since 1970."""
+
+    database: Database
+    files: Files
+    mappings: Mappings
+    settings: Settings
+    clock: Callable[[], int]
+
+    @property
+    def issuers(self) -> Issuers:
+        """Whose identifiers count."""
+        return Issuers(self.settings.chi_system, self.settings.chi_placeholders)
+
+
+def file_part(claim: Claim, part: Part, office: Office) -> str:
+    """File one part and return its new state: filed, held, waiting, or lost (lease gone).
+
+    Raises StoreUnavailable; the part then stays as it was.
+    """
+    mapping = office.mappings.by_name.get(part.sender)
+    translation = _read(part, mapping)
+    try:
+        if translation.holds or mapping is None:
+            state = _hold(claim, part, office, translation)
+        else:
+            state = _file(claim, part, office, translation, mapping)
+    except (IdentityHold, GatewayError) as error:
+        if isinstance(error, StoreUnavailable):
+            raise
+        state = _refused(claim, part, office, translation, error)
+    except Exception:
+        log.exception("filing failed; the part is held", extra={"part": part.key})
+        notice = Notice("", "the gateway failed on this message", Hold.DEFECT)
+        state = _hold(claim, part, office, _with(translation, notice))
+    log.info("part", extra={"part": part.key, "message_key": part.message_key, "state": state})
+    return state
+
+
+def _read(part: Part, mapping: SenderMapping | None) -> Translation:
+    if mapping is None:
+        return Translation(notices=(Notice("MSH-3", "its mapping is gone", Hold.DEFECT),))
+    try:
+        return read(split(part.raw)[part.ordinal], mapping, part.charset)
+    except GatewayError as error:
+        return Translation(notices=(Notice(error.where, error.text, error.hold),))
+    except Exception:
+        log.exception("translation failed; the part is held", extra={"part": part.key})
+        return Translation(notices=(Notice("", "the gateway failed on this message", Hold.DEFECT),))
+
+
+def _file(
+    claim: Claim, part: Part, office: Office, translation: Translation, mapping: SenderMapping
+) -> str:
+    digests = {
+        attachment.place: office.files.keep(attachment.content)
+        for report in translation.reports
+        for attachment in report.attachments
+    }
+    now = office.clock()
+    with office.database.write() as connection:
+        if not work.still_held(connection, claim):
+            return "lost"
+        outcome: list[str] = []
+        for update in translation.patients:
+            outcome += update_patient(connection, update, part, mapping, office.issuers, now)
+        publisher = Publisher(connection, part, mapping, office.issuers, digests, now, check)
+        for report in translation.reports:
+            outcome += publisher.publish(report)
+        notes = [{"place": one.place, "text": one.text} for one in translation.notices]
+        work.finish(
+            connection, part, "filed", now, detail=notes, outcome=outcome,
+            account=[asdict(one) for one in translation.account],
+        )  # fmt: skip
+    return "filed"
+
+
+def _refused(
+    claim: Claim, part: Part, office: Office, translation: Translation, error: GatewayError
+) -> str:
+    if isinstance(error, VersionConflict):
+        # Another worker was faster on a shared row: the part is tried again.
+        now = office.clock()
+        with office.database.write() as connection:
+            if work.still_held(connection, claim):
+                retry = now + int(office.settings.retry_seconds * 1e6)
+                work.finish(connection, part, "waiting", now, reason="conflict", ready_at=retry)
+        return "waiting"
+    reason = error.reason if isinstance(error, IdentityHold) else error.hold
+    notice = Notice(error.where, error.text, reason)
+    return _hold(claim, part, office, _with(translation, notice))
+
+
+def _with(translation: Translation, notice: Notice) -> Translation:
+    return Translation(
+        translation.reports, translation.patients, (notice, *translation.notices),
+        translation.account,
+    )  # fmt: skip
+
+
+def _hold(claim: Claim, part: Part, office: Office, translation: Translation) -> str:
+    """Hold a part, and flag at once every published report that it names (safety.md 1)."""
+    now = office.clock()
+    notes = [
+        {"place": one.place, "text": one.text, **({"hold": one.hold} if one.hold else {})}
+        for one in translation.notices
+    ]
+    reason = translation.holds[0].hold if translation.holds else Hold.DEFECT
+    with office.database.write() as connection:
+        if not work.still_held(connection, claim):
+            return "lost"
+        for report in translation.reports:
+            flag(connection, report, now)
+        work.finish(
+            connection, part, "held", now, reason=str(reason), detail=notes,
+            account=[asdict(one) for one in translation.account],
+        )  # fmt: skip
+    return "held"

@@ -1,0 +1,147 @@
+"""The message table is the queue: lanes are leased with a fence, parts taken in order.
+
+One worker at a time holds a lane. The fence is checked again, under lock, in the transaction
+that files a part: a worker that lost its lease changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, text
+
+from gateway.store.database import Database
+
+_FREE = """
+SELECT p.lane FROM part p LEFT JOIN lane l ON l.name = p.lane
+WHERE p.state IN ('received', 'waiting') AND p.ready_at <= :now
+  AND (l.name IS NULL OR l.leased_until < :now)
+  AND NOT EXISTS (SELECT 1 FROM part e WHERE e.lane = p.lane AND e.key < p.key
+                  AND e.state IN ('received', 'waiting') AND e.ready_at > :now)
+ORDER BY p.key LIMIT 1
+"""
+_LEASE = text(
+    "INSERT INTO lane (name, owner, fence, leased_until) VALUES (:name, :owner, :now, :until)"
+    " ON CONFLICT (name) DO UPDATE SET owner = excluded.owner,"
+    " fence = CASE WHEN lane.fence >= excluded.fence THEN lane.fence + 1 ELSE excluded.fence END,"
+    " leased_until = excluded.leased_until WHERE lane.leased_until < :now RETURNING fence"
+)
+_PARTS = text(
+    "SELECT p.key, p.message_key, p.ordinal, p.attempts, m.raw, m.sender, m.source, m.received_at, m.charset"
+    " FROM part p JOIN message m ON m.key = p.message_key WHERE p.lane = :lane"
+    " AND p.state IN ('received', 'waiting') AND p.ready_at <= :now ORDER BY p.key LIMIT 50"
+)
+_FENCE = "SELECT fence FROM lane WHERE name = :name AND owner = :owner"
+_FINISH = text(
+    "UPDATE part SET state = :state, reason = :reason, detail = :detail, account = :account,"
+    " outcome = :outcome, attempts = attempts + 1, ready_at = :ready_at, changed_at = :now"
+    " WHERE key = :key AND state IN ('received', 'waiting', 'held')"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One piece of work: the raw message it belongs to, and which part of it."""
+
+    key: int
+    message_key: int
+    ordinal: int
+    attempts: int
+    raw: bytes
+    sender: str
+    source: str
+    received_at: int
+    charset: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A leased lane and its parts in order; `fence` rises with every lease."""
+
+    lane: str
+    owner: str
+    fence: int
+    parts: tuple[Part, ...]
+
+
+def claim(database: Database, owner: str, now: int, lease: int) -> Claim | None:
+    """Lease the lane with the oldest work that is ready, or return None; `lease` in micros."""
+    with database.read() as connection:
+        if connection.execute(text(_FREE), {"now": now}).first() is None:
+            return None
+    skip = "" if database.is_sqlite else " FOR UPDATE OF p SKIP LOCKED"
+    with database.write() as connection:
+        lane = connection.execute(text(_FREE + skip), {"now": now}).scalar()
+        if lane is None:
+            return None
+        values = {"name": lane, "owner": owner, "now": now, "until": now + lease}
+        fence = connection.execute(_LEASE, values).scalar()
+        if fence is None:
+            return None
+        rows = connection.execute(_PARTS, {"lane": lane, "now": now}).all()
+        parts = (Part(*row[:4], bytes(row[4]), *row[5:]) for row in rows)
+        return Claim(lane, owner, fence, tuple(parts))
+
+
+def still_held(connection: Connection, held: Claim) -> bool:
+    """Whether this worker still has the lane; locks the lane until the transaction ends."""
+    lock = "" if connection.dialect.name == "sqlite" else " FOR UPDATE"
+    found = connection.execute(text(_FENCE + lock), {"name": held.lane, "owner": held.owner})
+    return found.scalar() == held.fence
+
+
+def release(database: Database, held: Claim) -> None:
+    """Give a lane back at once."""
+    with database.write() as connection:
+        connection.execute(
+            text("DELETE FROM lane WHERE name = :name AND owner = :owner AND fence = :fence"),
+            {"name": held.lane, "owner": held.owner, "fence": held.fence},
+        )
+
+
+def finish(
+    connection: Connection,
+    part: Part,
+    state: str,
+    now: int,
+    *,
+    reason: str = "",
+    detail: Sequence[Mapping[str, Any]] = (),
+    account: Sequence[Mapping[str, Any]] = (),
+    outcome: Sequence[str] = (),
+    ready_at: int = 0,
+) -> None:
+    """Write what became of a part; `detail` holds places and texts, never values."""
+    connection.execute(
+        _FINISH,
+        {
+            "key": part.key, "state": state, "reason": reason, "now": now, "ready_at": ready_at,
+            "detail": orjson.dumps(list(detail)).decode(),
+            "account": orjson.dumps(list(account)).decode(),
+            "outcome": orjson.dumps(list(outcome)).decode(),
+        },
+    )  # fmt: skip
+
+
+_LIST = (
+    "SELECT m.key, m.received_at, m.source, m.sender, m.control_id, m.type, m.answer,"
+    " m.state AS message_state, m.reason AS message_reason, m.duplicate_of, p.key AS part,"
+    " p.state, p.reason, p.detail, p.outcome FROM message m LEFT JOIN part p"
+    " ON p.message_key = m.key"
+)
+
+
+def list_messages(
+    connection: Connection, *, state: str = "", key: int = 0, limit: int = 100
+) -> list[Mapping[str, Any]]:
+    """Return the newest messages with what became of each part; `state` or `key` narrows."""
+    where = {
+        (True, False): " WHERE m.key = :key",
+        (False, True): " WHERE p.state = :state OR m.state = :state",
+    }.get((bool(key), bool(state)), "")
+    query = text(f"{_LIST}{where} ORDER BY m.key DESC, p.ordinal LIMIT :limit")  # noqa: S608 - our own words
+    rows = connection.execute(query, {"key": key, "state": state, "limit": limit}).mappings()
+    return [dict(row) for row in rows]
