@@ -134,6 +134,10 @@ def plan(access: Access, type_: str, shapes: tuple[Shape, ...]) -> Plan:
     return Plan(resource, tuple(where), resource.c.key, updated)
 
 
+# PostgreSQL cannot know how common a token is and would start from its rows: this sum lets it
+# only probe the index for a resource it has already.
+_PROBED = resource.c.key + 0
+
 _NARROW = (PatientIds, PatientIdentifiers, Ids, References)
 
 
@@ -149,15 +153,10 @@ def _hash(binder: _Binder) -> ScalarSelect[int]:
 
 
 def _tokens(item: Shape, binder: _Binder, access: Access) -> ColumnElement[bool]:
-    places: list[BindParameter[Any]] = []
-    literals: list[BindParameter[Any]] = []
-    for _ in item.details:
-        places += (binder.next(), binder.next())
-        literals.append(binder.next())
-    hashes = select(token.c.hash).where(token.c.hash.in_(places), token.c.literal.in_(literals))
+    hashes = [_hash(binder) for _ in item.details]
     # Aliased, because the leading condition may read the same table.
     probe = index_token.alias()
-    found = exists().where(probe.c.resource_key == resource.c.key, probe.c.hash.in_(hashes))
+    found = exists().where(probe.c.resource_key == _PROBED, probe.c.hash.in_(hashes))
     return found.correlate(resource)
 
 
@@ -215,7 +214,7 @@ def _dates(item: Shape, binder: _Binder, access: Access) -> ColumnElement[bool]:
     columns = index_date.alias().c
     ranges = _overlaps(item, binder, columns.low, columns.high)
     found = exists().where(
-        columns.resource_key == resource.c.key, columns.parameter == item.number, or_(*ranges)
+        columns.resource_key == _PROBED, columns.parameter == item.number, or_(*ranges)
     )
     return found.correlate(resource)
 

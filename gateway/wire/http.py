@@ -21,3 +21,24 @@ def post_form(url: str, form: Mapping[str, str]) -> tuple[int, bytes]:
             return reply.status_code, reply.raw.read(_BYTES_MAX, decode_content=True)
     except requests.RequestException as error:
         raise GatewayError("the server cannot be reached") from error
+
+
+def post_bytes(url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
+    """POST bytes and return status and body; raises GatewayError when nothing answers."""
+    try:
+        with requests.post(
+            url, data=body, headers=dict(headers), timeout=_SECONDS, allow_redirects=False,
+            stream=True,
+        ) as reply:  # fmt: skip
+            return reply.status_code, reply.raw.read(_BYTES_MAX, decode_content=True)
+    except requests.RequestException as error:
+        raise GatewayError("the server cannot be reached") from error
+
+
+def get(url: str) -> tuple[int, bytes]:
+    """GET and return status and body; raises GatewayError when nothing answers."""
+    try:
+        with requests.get(url, timeout=_SECONDS, allow_redirects=False, stream=True) as reply:
+            return reply.status_code, reply.raw.read(_BYTES_MAX, decode_content=True)
+    except requests.RequestException as error:
+        raise GatewayError("the server cannot be reached") from error
