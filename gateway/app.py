@@ -37,7 +37,9 @@ _EXTRAS = ("message_key", "part", "source", "sender", "answer", "state", "reason
 def mappings_folder(settings: Settings) -> Path:
     """Return the folder of senders: the configured one, or the one that came with the gateway."""
     packaged = Path(__file__).with_name("mappings")
-    folder = settings.mappings or (packaged if packaged.is_dir() else Path(__file__).parents[1] / "mappings")
+    folder = settings.mappings or (
+        packaged if packaged.is_dir() else Path(__file__).parents[1] / "mappings"
+    )
     if not folder.is_dir():
         raise InvalidSetting("there is no such folder", where="mappings")
     return folder

@@ -78,7 +78,7 @@ def _until_told(stop: Callable[[], None]) -> None:
 @main.command()
 def serve() -> None:
     """Serve FHIR, OAuth, HL7 over HTTP and health."""
-    from granian import Granian  # type: ignore[attr-defined]
+    from granian import Granian
     from granian.constants import Interfaces
 
     settings = _settings()
@@ -139,7 +139,9 @@ def up() -> None:
 @click.option("--format", "format_", type=click.Choice(["json", "xml"]), default="json")
 @click.option("--ndjson", is_flag=True, help="One line for each message.")
 @click.option("--explain", is_flag=True, help="Say where each source value went.")
-def translate(files: tuple[str, ...], sender: str, format_: str, ndjson: bool, explain: bool) -> None:
+def translate(
+    files: tuple[str, ...], sender: str, format_: str, ndjson: bool, explain: bool
+) -> None:
     """Translate message files (or - for standard input) to FHIR transaction Bundles."""
     if format_ == "xml":
         raise click.UsageError("XML is not written yet; use --format json")
@@ -194,7 +196,7 @@ def _explain(one: Converted) -> None:
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False))
 @click.option("--to", required=True, help="mllp://host:port")
 def send(files: tuple[str, ...], to: str) -> None:
-    """Send message files over MLLP and print each acknowledgement; exit 1 unless all are AA or CA."""
+    """Send message files over MLLP and print each answer; exit 1 unless all are AA or CA."""
     host, _, port = to.removeprefix("mllp://").partition(":")
     if not to.startswith("mllp://") or not port.isdigit():
         raise click.UsageError("--to needs mllp://host:port")
@@ -264,7 +266,9 @@ def client_list() -> None:
     """List the clients."""
     with _database().read() as connection:
         for one in list_clients(connection):
-            click.echo(f"{one.id}\t{'active' if one.active else 'inactive'}\t{one.name}\t{one.scope}")
+            click.echo(
+                f"{one.id}\t{'active' if one.active else 'inactive'}\t{one.name}\t{one.scope}"
+            )
 
 
 @main.command()
@@ -319,7 +323,15 @@ def _table(rows: Iterable[Any]) -> None:
         state = row["state"] or row["message_state"]
         reason = row["reason"] or row["message_reason"]
         filed = " ".join(orjson.loads(row["outcome"] or "[]"))
-        cells = (row["key"], row["source"], row["sender"], row["type"], row["answer"], state, reason)
+        cells = (
+            row["key"],
+            row["source"],
+            row["sender"],
+            row["type"],
+            row["answer"],
+            state,
+            reason,
+        )
         click.echo("\t".join(str(cell) for cell in (*cells, filed)))
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def run(settings: Settings, data: Path | None, once: bool) -> int:
     click.echo(f"starting in {folder}")
     database = Database(f"sqlite:///{(folder / 'gateway.db').resolve()}")
     schema.upgrade(database)
-    gateway = subprocess.Popen([sys.executable, "-m", "gateway.cli", "up"], env=environment)  # noqa: S603 - our own words
+    gateway = subprocess.Popen([sys.executable, "-m", "gateway.cli", "up"], env=environment)
     try:
         return _demonstrate(settings, database, gateway, once)
     except KeyboardInterrupt:
@@ -90,7 +90,9 @@ def _demonstrate(
         fine &= (answer, state) == (step.answer, step.state)
         rows.append((step.name, step.door, answer, state, report))
     _table(rows)
-    click.echo("\nevery outcome is the expected one" if fine else "\nAN OUTCOME IS NOT THE EXPECTED ONE")
+    click.echo(
+        "\nevery outcome is the expected one" if fine else "\nAN OUTCOME IS NOT THE EXPECTED ONE"
+    )
     _hints(settings, token)
     if not once:
         click.echo("\nrunning until Ctrl-C")
@@ -140,18 +142,22 @@ def _outcome(database: Database, settings: Settings) -> tuple[str, str]:
     return state, shown
 
 
-def _table(rows: list[tuple[str, ...]]) -> None:
+def _table(rows: Sequence[tuple[str, ...]]) -> None:
     heads = ("message", "door", "answer", "outcome", "report or reason")
     widths = [max(len(row[at]) for row in (heads, *rows)) for at in range(len(heads))]
     click.echo()
     for row in (heads, *rows):
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        click.echo(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        )
 
 
 def _hints(settings: Settings, token: str) -> None:
     query = "patient.identifier=urn:oid:2.16.840.1.113883.2.1.3.2.4.16.53%7C0101625707"
     url = f"{settings.fhir_base}/DiagnosticReport?{query}&_include=DiagnosticReport:result"
-    click.echo(f"\nmetadata: {settings.fhir_base}/metadata\nMLLP: {settings.mllp_host}:{settings.mllp_port}")
+    click.echo(
+        f"\nmetadata: {settings.fhir_base}/metadata\nMLLP: {settings.mllp_host}:{settings.mllp_port}"
+    )
     click.echo("\nreports of one patient, with their results (the token lives five minutes):")
     click.echo(f"curl -H 'Authorization: Bearer {token}' '{url}'")
 
@@ -162,10 +168,14 @@ def scenario() -> Iterator[Step]:
         yield Step(f"patient {number} of {len(_PEOPLE)}", "MLLP", _patient(chi, name, born, sex, number),
                    "AA", "filed")  # fmt: skip
     morag, hamish, callum, catriona = _PEOPLE
-    positive = _germline("D0001", "LRI-1", morag, "20260302101500", "F", "See a genetic counsellor.")
+    positive = _germline(
+        "D0001", "LRI-1", morag, "20260302101500", "F", "See a genetic counsellor."
+    )
     yield Step("germline positive, two variants", "MLLP", positive, "AA", "filed")
     yield Step("the same message again", "MLLP", positive, "AA", "duplicate")
-    yield Step("negative, genes studied", "MLLP", _negative("D0002", "LRI-2", hamish), "AA", "filed")
+    yield Step(
+        "negative, genes studied", "MLLP", _negative("D0002", "LRI-2", hamish), "AA", "filed"
+    )
     yield Step("PDF only, in a CE field", "HTTP", _pdf("D0003", "IG-3", callum), "AA", "filed")
     yield Step("corrected report", "MLLP",
                _germline("D0004", "LRI-1", morag, "20260309090000", "C", "Corrected: see note."),
@@ -259,7 +269,9 @@ def _pdf(control: str, number: str, person: tuple[str, ...]) -> bytes:
         f"MSH|^~\\&|IGENE|GLASGOW|GATEWAY||20260304||ORU^R01|{control}|T|2.3",
         f"PID||{spaced}|||{name}||{born}|{sex}",
         "ORC|RE" + "|" * 20 + "^^^^^SG999^^^ODS",
-        f"OBR|1||{number}|IGEAP^PANEL: R208.1 - Inherited breast cancer" + "|" * 18 + "20260304120000|||F",
+        f"OBR|1||{number}|IGEAP^PANEL: R208.1 - Inherited breast cancer"
+        + "|" * 18
+        + "20260304120000|||F",
         f"OBX|1|CE|51969-4^Report^LN|PDF|^IGene^application/pdf^Base64^{document}||||||F",
         "OBX|2|CE|51968-6^Outcome^LN||332^NO VARIANT DETECTED||||||F",
     )

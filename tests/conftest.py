@@ -1,4 +1,4 @@
-"""Fixtures for all tests. `GATEWAY_TEST_REQUIRE=postgres,chromium,node` turns skips into failures."""
+"""Fixtures for all tests. `GATEWAY_TEST_REQUIRE=postgres,strace` turns skips into failures."""
 
 from __future__ import annotations
 

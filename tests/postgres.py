@@ -41,13 +41,25 @@ class Cluster:
     def run(self, program: str, *arguments: str) -> None:
         subprocess.run(
             _as_postgres(str(self.bin / program), *arguments),
-            check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/",
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
         )
 
     def start(self) -> None:
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''"
-        self.run("pg_ctl", "-D", str(self.folder), "-w", "-o", options, "start",
-                 "-l", str(self.folder / "log"))
+        self.run(
+            "pg_ctl",
+            "-D",
+            str(self.folder),
+            "-w",
+            "-o",
+            options,
+            "start",
+            "-l",
+            str(self.folder / "log"),
+        )
 
     def stop(self, mode: str = "fast") -> None:
         self.run("pg_ctl", "-D", str(self.folder), "-w", "-m", mode, "stop")
@@ -68,8 +80,18 @@ def cluster() -> Iterator[Cluster]:
         shutil.chown(base, "postgres")
     running = Cluster(bin_folder, base / "data")
     try:
-        running.run("initdb", "-D", str(running.folder), "-U", "gateway", "-A", "trust",
-                    "-E", "UTF8", "--locale=C.UTF-8")
+        running.run(
+            "initdb",
+            "-D",
+            str(running.folder),
+            "-U",
+            "gateway",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+        )
         running.start()
         yield running
     finally:

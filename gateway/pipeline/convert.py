@@ -68,7 +68,9 @@ def _composed(raw: bytes, translation: Translation, mapping: SenderMapping) -> l
         made += compose(replace(report, patient=_resolved(report.patient)), ids, context)
     for update in translation.patients:
         context = Context(received="", message_id=digest)
-        made.append(Composed("Patient", "Patient", people.patient(_resolved(update.patient), context)))
+        made.append(
+            Composed("Patient", "Patient", people.patient(_resolved(update.patient), context))
+        )
     return made
 
 

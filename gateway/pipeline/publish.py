@@ -101,7 +101,9 @@ class Publisher:
         for one in made:
             self.check({"resourceType": one.type, "id": "new", **one.resource})
         return tuple(
-            replace(one, resource={**one.resource, "id": reference(one.type, one.role).split("/")[1]})
+            replace(
+                one, resource={**one.resource, "id": reference(one.type, one.role).split("/")[1]}
+            )
             for one in made
         )
 

@@ -30,8 +30,8 @@ class Indexed:
 
 
 def find(connection: Connection, identifiers: Iterable[Identifier]) -> list[Indexed]:
-    """Return the living patients that any of these identifiers leads to, locked, merges followed."""
-    keys = set()
+    """Return the living patients these identifiers lead to, locked, merges followed."""
+    keys: set[int] = set()
     for one in identifiers:
         query = select(patient_identifier.c.patient_key).where(
             patient_identifier.c.system == one.system, patient_identifier.c.value == one.value

@@ -82,7 +82,7 @@ class Identities:
         """Return the id of a resource that belongs to this report alone."""
         if role not in self.known:
             self.known[role] = (type_, self._add(self._owner, type_, role))
-        return self.known[role][1]
+        return str(self.known[role][1])
 
     def shared(self, type_: str, role: str) -> str:
         """Return the id of a resource that all reports share."""

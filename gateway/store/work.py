@@ -81,8 +81,8 @@ def claim(database: Database, owner: str, now: int, lease: int) -> Claim | None:
         fence = connection.execute(_LEASE, values).scalar()
         if fence is None:
             return None
-        rows = connection.execute(_PARTS, {"lane": lane, "now": now}).all()
-        parts = (Part(*row[:4], bytes(row[4]), *row[5:]) for row in rows)
+        rows = connection.execute(_PARTS, {"lane": lane, "now": now}).mappings()
+        parts = (Part(**{**row, "raw": bytes(row["raw"])}) for row in rows)
         return Claim(lane, owner, fence, tuple(parts))
 
 
@@ -142,6 +142,6 @@ def list_messages(
         (True, False): " WHERE m.key = :key",
         (False, True): " WHERE p.state = :state OR m.state = :state",
     }.get((bool(key), bool(state)), "")
-    query = text(f"{_LIST}{where} ORDER BY m.key DESC, p.ordinal LIMIT :limit")  # noqa: S608 - our own words
+    query = text(f"{_LIST}{where} ORDER BY m.key DESC, p.ordinal LIMIT :limit")
     rows = connection.execute(query, {"key": key, "state": state, "limit": limit}).mappings()
     return [dict(row) for row in rows]

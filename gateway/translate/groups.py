@@ -18,7 +18,7 @@ _VARIANT = re.compile(r"2[a-z]+")
 _COMPLEX = re.compile(r"[3-9][a-z]+(?:\.\d+[a-z]+)?")
 # A variant is defined by its name, an identifier, or a statement that it is there.
 _DEFINING = frozenset(
-    "48004-6 41103-3 81290-9 81291-7 81252-9 69548-6 69547-8 69551-0 48005-3".split()
+    ("48004-6", "41103-3", "81290-9", "81291-7", "81252-9", "69548-6", "69547-8", "48005-3")
 )
 _OPENING = frozenset({"48018-6", "69548-6"})
 

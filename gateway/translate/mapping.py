@@ -38,13 +38,14 @@ SECTIONS: Mapping[str, type] = MappingProxyType(
 )
 # Fields that the gateway decides, not a mapping.
 _OURS = frozenset(
-    "key place derived_from kind status_from tested_subject record_class reason system".split()
-)
+    ("key", "place", "derived_from", "kind", "status_from", "tested_subject", "record_class",
+     "reason")
+)  # fmt: skip
 # An unknown code here changes the meaning: the message is held (safety.md 8).
 CRITICAL = frozenset(
-    "report.status report.outcome variant.presence variant.status variant.source_class "
-    "analysis.source_class".split()
-)
+    ("report.status", "report.outcome", "variant.presence", "variant.status",
+     "variant.source_class", "analysis.source_class")
+)  # fmt: skip
 _DEFAULT_READERS = {
     str: "text",
     report.Code: "coded",
@@ -146,7 +147,8 @@ def _read(
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidMapping(f"not valid TOML: {error}", where=f"{name}/mapping.toml") from error
     _known(document, (*SECTIONS, "sender"), f"{name}/mapping.toml")
-    tables = {path.stem: load_table(path) for path in sorted((folder / name / "codes").glob("*.csv"))}
+    files = sorted((folder / name / "codes").glob("*.csv"))
+    tables = {path.stem: load_table(path) for path in files}
     parent = document.get("sender", {}).pop("extends", "")
     if not parent:
         return document, tables

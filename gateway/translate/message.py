@@ -116,7 +116,9 @@ def _built(
         order=Order(**fields["order"]),
         specimens=(Specimen(**specimen),) if specimen else (),
         analysis=_analysis(fields["analysis"], found.variants),
-        variants=tuple(one if one.status else replace(one, status=status) for one in found.variants),
+        variants=tuple(
+            one if one.status else replace(one, status=status) for one in found.variants
+        ),
         implications=tuple(
             one if one.status else replace(one, status=status) for one in found.implications
         ),
@@ -163,7 +165,7 @@ def _patient_update(scope: Scope, mapping: SenderMapping, event: str) -> Patient
     if scope.message.first("PID") is None:
         scope.desk.hold_for(MissingSegment("a patient message needs PID", where="PID"))
     patient = _patient(scope, mapping)
-    clock = next(iter(scope.fill(r for r in mapping.rules["report"] if r.field == "clock").values()), "")
+    clock = scope.fill(rule for rule in mapping.rules["report"] if rule.field == "clock")
     cleared = {
         rule.field
         for section in ("patient", "name")
@@ -172,4 +174,4 @@ def _patient_update(scope: Scope, mapping: SenderMapping, event: str) -> Patient
         for segment in scope.segments(path.segment)
         if segment.raw(path.field) == '""'
     }
-    return PatientUpdate(patient, event, clock, frozenset(cleared))
+    return PatientUpdate(patient, event, clock.get("clock", ""), frozenset(cleared))

@@ -69,6 +69,10 @@ _KEYS = (
 )  # fmt: skip
 
 
+_PLAIN = ("charset", "time_zone", "trusted_patients", "strict", "record_class")
+_SETS = ("types", "versions", "processing_ids")
+
+
 def make_sender(name: str, given: Mapping[str, Any]) -> Sender:
     """Read the `[sender]` table; raises InvalidMapping that names the key."""
     at = f"{name}/mapping.toml [sender]"
@@ -85,11 +89,11 @@ def make_sender(name: str, given: Mapping[str, Any]) -> Sender:
         )
     try:
         ZoneInfo(given.get("time_zone", "Europe/London"))
-        matches = tuple((one["application"], one.get("facility", "")) for one in given.get("match", []))
+        matches = tuple(
+            (one["application"], one.get("facility", "")) for one in given.get("match", [])
+        )
     except (ZoneInfoNotFoundError, ValueError, KeyError, TypeError) as error:
         raise InvalidMapping("`time_zone` or `match` is not right", where=at) from error
-    plain = {key: given[key] for key in ("charset", "time_zone", "trusted_patients", "strict",
-                                         "record_class") if key in given}  # fmt: skip
-    sets = {key: frozenset(given[key]) for key in ("types", "versions", "processing_ids")
-            if key in given}  # fmt: skip
-    return Sender(name, matches, policy=policy, snapshot=_REPORTS[reports], **plain, **sets)
+    values: dict[str, Any] = {key: given[key] for key in _PLAIN if key in given}
+    values |= {key: frozenset(given[key]) for key in _SETS if key in given}
+    return Sender(name, matches, policy=policy, snapshot=_REPORTS[reports], **values)

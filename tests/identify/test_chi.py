@@ -2,10 +2,7 @@ import pytest
 
 from gateway.identify.chi import Verdict, check, normalise, pad, sex_digit_is_male
 
-MALE = (
-    "0101011237 0101405073 1904851231 2902201230 0101751117 2902001118 3112991117 1506241115 "
-    "0707411114"
-).split()
+MALE = ["0101011237", "0101405073", "1904851231", "2902201230", "0101751117", "2902001118", "3112991117", "1506241115", "0707411114"]
 FEMALE = ["0101336489", "0101625707", "0109560000"]
 
 
@@ -43,7 +40,9 @@ def test_a_placeholder_passes_every_rule_and_is_denied_by_list() -> None:
     assert check("1111111111", ("1111111111",)) is Verdict.PLACEHOLDER
 
 
-@pytest.mark.parametrize("written", ["010 101 1237", "0101 011237", "010101-1237", "010\u00a01011237"])
+@pytest.mark.parametrize(
+    "written", ["010 101 1237", "0101 011237", "010101-1237", "010\u00a01011237"]
+)
 def test_spaces_and_hyphens_inside_the_number_are_ignored(written: str) -> None:
     assert check(written) is Verdict.VALID
     assert normalise(written) == "0101011237"

@@ -1,3 +1,4 @@
+import pytest
 from sqlalchemy import select
 
 from gateway.store import schema
@@ -21,9 +22,7 @@ def test_a_failed_write_leaves_nothing(database: Database) -> None:
             connection.execute(lane.insert().values(name="a", owner="", fence=1, leased_until=0))
             raise LookupError
 
-    try:
+    with pytest.raises(LookupError):
         write_and_fail()
-    except LookupError:
-        pass
     with database.read() as connection:
         assert connection.execute(select(lane)).all() == []
