@@ -156,7 +156,8 @@ def _hints(settings: Settings, token: str) -> None:
     query = "patient.identifier=urn:oid:2.16.840.1.113883.2.1.3.2.4.16.53%7C0101625707"
     url = f"{settings.fhir_base}/DiagnosticReport?{query}&_include=DiagnosticReport:result"
     click.echo(
-        f"\nmetadata: {settings.fhir_base}/metadata\nMLLP: {settings.mllp_host}:{settings.mllp_port}"
+        f"\nmetadata: {settings.fhir_base}/metadata"
+        f"\nMLLP: {settings.mllp_host}:{settings.mllp_port}"
     )
     click.echo("\nreports of one patient, with their results (the token lives five minutes):")
     click.echo(f"curl -H 'Authorization: Bearer {token}' '{url}'")
@@ -165,7 +166,8 @@ def _hints(settings: Settings, token: str) -> None:
 def scenario() -> Iterator[Step]:
     """Yield the messages: patients first, then one of each kind of outcome."""
     for number, (chi, name, born, sex) in enumerate(_PEOPLE, 1):
-        yield Step(f"patient {number} of {len(_PEOPLE)}", "MLLP", _patient(chi, name, born, sex, number),
+        message = _patient(chi, name, born, sex, number)
+        yield Step(f"patient {number} of {len(_PEOPLE)}", "MLLP", message,
                    "AA", "filed")  # fmt: skip
     morag, hamish, callum, catriona = _PEOPLE
     positive = _germline(
@@ -185,8 +187,8 @@ def scenario() -> Iterator[Step]:
     yield Step("CHI not in the index", "MLLP",
                _negative("D0006", "LRI-6", ("0707411114", "Unknown^Isla", "19410707", "F")),
                "AA", "held")  # fmt: skip
-    yield Step("unknown sender", "MLLP",
-               _negative("D0007", "LRI-7", hamish).replace(b"GENLIMS", b"NOBODY"), "AR", "rejected")  # fmt: skip
+    stranger = _negative("D0007", "LRI-7", hamish).replace(b"GENLIMS", b"NOBODY")
+    yield Step("unknown sender", "MLLP", stranger, "AR", "rejected")
     yield Step("not HL7 at all", "MLLP", b"GARBAGE|1\r", "AR", "rejected")
 
 
@@ -207,7 +209,8 @@ def _result(
 ) -> bytes:
     chi, name, born, sex = person
     return _lines(
-        f"MSH|^~\\&|GENLIMS|DUNDEE|GATEWAY||{when}||ORU^R01^ORU_R01|{control}|P|2.5.1|||||||UNICODE UTF-8",
+        f"MSH|^~\\&|GENLIMS|DUNDEE|GATEWAY||{when}||ORU^R01^ORU_R01|{control}|P|2.5.1"
+        "|||||||UNICODE UTF-8",
         f"PID|1||{chi}^^^CHI^NH||{name}||{born}|{sex}",
         f"ORC|RE|ORD-{number}|{number}" + "|" * 18 + "NHS Lothian^^^^^SS999",
         f"OBR|1|ORD-{number}|{number}|R208.1^Inherited breast cancer^England-GenomicTestDirectory"
@@ -294,5 +297,5 @@ def one_page_pdf(text: str) -> bytes:
         out += b"%d 0 obj%b endobj\n" % (number, body)
     table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
     size, start = len(objects) + 1, len(out)
-    return out + b"xref\n0 %d\n0000000000 65535 f \n%btrailer<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (
-        size, table, size, start)  # fmt: skip
+    trailer = b"trailer<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (size, start)
+    return out + b"xref\n0 %d\n0000000000 65535 f \n%b%b" % (size, table, trailer)

@@ -49,10 +49,11 @@ class Intake:
     new_control_id: Callable[[], str]
 
 
-def accept(arrival: Arrival, intake: Intake) -> bytes:
+def accept(arrival: Arrival, intake: Intake, *, must_keep: bool = False) -> bytes:
     """Keep one arrival and return its acknowledgement; never raises for any bytes.
 
-    AA only after the bytes and their work are durable. With the store down: AE 207, nothing kept.
+    AA only after the bytes and their work are durable. With the store down nothing is kept and
+    the answer is AE 207, or StoreUnavailable where the door `must_keep`.
     """
     header: Header | None = None
     errors: list[GatewayError] = []
@@ -62,9 +63,7 @@ def accept(arrival: Arrival, intake: Intake) -> bytes:
     try:
         header = header_of(arrival.raw)
         _describe(entry, header)
-        if arrival.defect:
-            raise arrival.defect
-        sender = _agreed(header, intake)
+        sender = _agreed(arrival, header, intake)
         entry.sender = sender.name
         entry.dedupe_key = _dedupe_key(arrival, header)
         parts = split(arrival.raw)
@@ -76,15 +75,20 @@ def accept(arrival: Arrival, intake: Intake) -> bytes:
         log.exception("acceptance failed; the bytes are kept", extra={"source": arrival.source})
         errors = [GatewayError()]
         errors[0].__cause__ = error
-    return _answer(entry, header, errors, intake)
+    return _answer(entry, header, errors, intake, must_keep)
 
 
 def _answer(
-    entry: Entry, header: Header | None, errors: list[GatewayError], intake: Intake
+    entry: Entry,
+    header: Header | None,
+    errors: list[GatewayError],
+    intake: Intake,
+    must_keep: bool,
 ) -> bytes:
     now = datetime.fromtimestamp(entry.received_at / 1e6, UTC).strftime("%Y%m%d%H%M%S+0000")
     if errors:
-        entry.answer, entry.state, entry.dedupe_key, entry.lanes = errors[0].answer, "rejected", None, ()
+        entry.answer, entry.state = errors[0].answer, "rejected"
+        entry.dedupe_key, entry.lanes = None, ()
         entry.reason = f"{type(errors[0]).__name__} {errors[0].where}".strip()
     control_id = intake.new_control_id()
     entry.reply = acknowledge(header, entry.answer, errors, control_id=control_id, now=now)
@@ -92,6 +96,8 @@ def _answer(
         kept = intake.inbox.keep(entry)
     except StoreUnavailable as error:
         log.error("not kept: the store is unavailable", extra={"source": entry.source})  # noqa: TRY400 - the sender keeps it; a trace per frame would drown the log
+        if must_keep:
+            raise
         return acknowledge(header, "AE", [error], control_id=control_id, now=now)
     log.info(
         "message",
@@ -106,7 +112,9 @@ def _describe(entry: Entry, header: Header) -> None:
     entry.control_id, entry.type = header.control_id, header.type
 
 
-def _agreed(header: Header, intake: Intake) -> Sender:
+def _agreed(arrival: Arrival, header: Header, intake: Intake) -> Sender:
+    if arrival.defect:
+        raise arrival.defect
     sender = intake.mappings.senders.find(header.first(3), header.first(4))
     if sender is None:
         raise UnknownSender(where="MSH-3")

@@ -56,22 +56,33 @@ class Database:
         if not self.is_sqlite:
             return create_engine(
                 self._postgres_url(),
+                hide_parameters=True,
                 isolation_level="AUTOCOMMIT",
                 pool_size=20,
                 max_overflow=80,
                 pool_pre_ping=True,
             )
         Path(self.url.database or "").parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(self.url, isolation_level="AUTOCOMMIT", pool_size=8, max_overflow=32)
+        engine = create_engine(
+            self.url,
+            hide_parameters=True,
+            isolation_level="AUTOCOMMIT",
+            pool_size=8,
+            max_overflow=32,
+        )
         event.listen(engine, "connect", _set_pragmas)
         return engine
 
     def _create_writer(self) -> Engine:
         if not self.is_sqlite:
             return create_engine(
-                self._postgres_url(), pool_size=20, max_overflow=80, pool_pre_ping=True
+                self._postgres_url(),
+                hide_parameters=True,
+                pool_size=20,
+                max_overflow=80,
+                pool_pre_ping=True,
             )
-        engine = create_engine(self.url, pool_size=1, max_overflow=0)
+        engine = create_engine(self.url, hide_parameters=True, pool_size=1, max_overflow=0)
         event.listen(engine, "connect", _set_pragmas)
         event.listen(engine, "begin", _begin_immediate)
         return engine

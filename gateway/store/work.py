@@ -30,7 +30,8 @@ _LEASE = text(
     " leased_until = excluded.leased_until WHERE lane.leased_until < :now RETURNING fence"
 )
 _PARTS = text(
-    "SELECT p.key, p.message_key, p.ordinal, p.attempts, m.raw, m.sender, m.source, m.received_at, m.charset"
+    "SELECT p.key, p.message_key, p.ordinal, p.attempts, m.raw, m.sender, m.source,"
+    " m.received_at, m.charset"
     " FROM part p JOIN message m ON m.key = p.message_key WHERE p.lane = :lane"
     " AND p.state IN ('received', 'waiting') AND p.ready_at <= :now ORDER BY p.key LIMIT 50"
 )

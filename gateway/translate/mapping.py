@@ -185,8 +185,9 @@ def _rule(
     paths = tuple(_path(text, at) for text in ([sources] if isinstance(sources, str) else sources))
     if not paths and "default" not in spec:
         raise InvalidMapping("needs `from` or `default`", where=at)
-    return Rule(section, field, paths, reader, many, table, str(spec.get("default", "")),
-                _where(spec.get("where", {}), at), systems.get(f"{section}.{field}", ""))  # fmt: skip
+    where, system = _where(spec.get("where", {}), at), systems.get(f"{section}.{field}", "")
+    default = str(spec.get("default", ""))
+    return Rule(section, field, paths, reader, many, table, default, where, system)
 
 
 def _path(text: Any, at: str) -> Path:

@@ -172,6 +172,6 @@ def _patient_update(scope: Scope, mapping: SenderMapping, event: str) -> Patient
         for rule in mapping.rules[section]
         for path in rule.paths
         for segment in scope.segments(path.segment)
-        if segment.raw(path.field) == '""'
+        if scope.message.piece(segment.raw(path.field), path.component) == '""'
     }
     return PatientUpdate(patient, event, clock.get("clock", ""), frozenset(cleared))

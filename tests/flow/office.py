@@ -60,7 +60,9 @@ class Desk:
     def resources(self, type_: str) -> list[dict[str, Any]]:
         with self.database.read() as connection:
             query = text("SELECT body FROM resource WHERE type = :type ORDER BY key")
-            return [orjson.loads(body) for body in connection.execute(query, {"type": type_}).scalars()]
+            return [
+                orjson.loads(body) for body in connection.execute(query, {"type": type_}).scalars()
+            ]
 
     def rows(self, query: str) -> list[Any]:
         with self.database.read() as connection:

@@ -52,7 +52,9 @@ def test_a_report_becomes_its_whole_graph(desk: Desk) -> None:
                          ("Provenance", 1), ("Organization", 2)):  # fmt: skip
         assert len(desk.resources(type_)) == count, type_
     assert report["subject"]["reference"] == f"Patient/{desk.resources('Patient')[0]['id']}"
-    occurrences = desk.rows("SELECT gene, name, classification FROM variant_occurrence ORDER BY key")
+    occurrences = desk.rows(
+        "SELECT gene, name, classification FROM variant_occurrence ORDER BY key"
+    )
     assert [tuple(row) for row in occurrences] == [
         ("BRCA2", "NM_000059.4:c.5946del", "Pathogenic"),
         ("BRCA1", "NM_007294.4:c.5096G>A", "Uncertain significance"),

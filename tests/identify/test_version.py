@@ -18,7 +18,11 @@ FINAL = Edition("final", 100, 100, "a")
         (FINAL, Edition("corrected", 100, 50, "b"), Step.LATE),
         (FINAL, Edition("corrected", 100, 100, "b"), Step.PUBLISH),
         (Edition("preliminary", 100, 100, "a"), Edition("final", 100, 100, "b"), Step.PUBLISH),
-        (Edition("preliminary", 100, 100, "a"), Edition("preliminary", 200, 200, "b"), Step.PUBLISH),
+        (
+            Edition("preliminary", 100, 100, "a"),
+            Edition("preliminary", 200, 200, "b"),
+            Step.PUBLISH,
+        ),
         (Edition("corrected", 100, 100, "a"), Edition("final", 200, 200, "b"), Step.AMEND),
     ],
 )
