@@ -24,8 +24,8 @@ class Settings:
     base_url: str = "http://127.0.0.1:8000"
     host: str = "127.0.0.1"
     port: int = 8000
-    http_processes: int = 1
-    http_threads: int = 16
+    http_processes: int = 2
+    http_threads: int = 2
     mllp_host: str = "127.0.0.1"
     mllp_port: int = 2575
     mllp_idle_seconds: float = 3600.0

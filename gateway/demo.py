@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -61,6 +62,7 @@ def run(settings: Settings, data: Path | None, once: bool) -> int:
     click.echo(f"starting in {folder}")
     database = Database(f"sqlite:///{(folder / 'gateway.db').resolve()}")
     schema.upgrade(database)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     gateway = subprocess.Popen([sys.executable, "-m", "gateway.cli", "up"], env=environment)
     try:
         return _demonstrate(settings, database, gateway, once)

@@ -123,9 +123,12 @@ def _security(security: Security) -> Json:
     uris = [terms.extension(name, "valueUri", url) for name, url in offered.items() if url]
     if not uris:
         return {}
+    complete = security.token and security.authorize
     return terms.put(
-        {"extension": [{"url": _OAUTH_URIS, "extension": uris}], "cors": security.cors},
+        {"cors": security.cors},
         {
+            # The extension needs both URLs: a server without launches leaves it out.
+            "extension": [{"url": _OAUTH_URIS, "extension": uris}] if complete else None,
             "service": [terms.concept(_SECURITY_SERVICE, "SMART-on-FHIR")],
             "description": f"Public keys: {security.jwks}" if security.jwks else None,
         },
