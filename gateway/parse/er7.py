@@ -75,8 +75,10 @@ def parse(raw: bytes, default_charset: str = "UTF-8", charset: str = "") -> Mess
 
 def header_of(raw: bytes) -> Header:
     """Read the header of a message or of the first message of a batch."""
-    return read_header(split(raw)[0]) if raw.lstrip(b"\r\n").startswith(_BATCH[:2]) else (
-        read_header(raw)
+    return (
+        read_header(split(raw)[0])
+        if raw.lstrip(b"\r\n").startswith(_BATCH[:2])
+        else (read_header(raw))
     )
 
 
@@ -102,14 +104,16 @@ def _decode(line: bytes, codec: str, where: str) -> str:
         return line.decode(codec)
     except UnicodeDecodeError as error:
         if codec == "ascii":
-            raise InvalidCharset("ASCII was declared and other bytes were sent", where=where) from error
+            raise InvalidCharset(
+                "ASCII was declared and other bytes were sent", where=where
+            ) from error
         raise InvalidCharset(where=where) from error
 
 
 @lru_cache(maxsize=512)
 def field_name(path: str) -> str:
     """Return the standard's name of a field (`PID-3` → Patient Identifier List), or ''."""
-    from hl7apy import load_library  # noqa: PLC0415 - 30 MB of tables, for diagnostics only
+    from hl7apy import load_library
 
     where = parse_path(path)
     entry = load_library("2.5.1").SEGMENTS.get(where.segment)
@@ -121,9 +125,9 @@ def field_name(path: str) -> str:
 
 def structure_errors(raw: bytes) -> list[GatewayError]:
     """Check a message against the standard's structure with hl7apy, for senders that ask."""
-    from hl7apy.exceptions import HL7apyException  # noqa: PLC0415 - only where a mapping asks
-    from hl7apy.parser import parse_message  # noqa: PLC0415
-    from hl7apy.validation import Validator  # noqa: PLC0415
+    from hl7apy.exceptions import HL7apyException
+    from hl7apy.parser import parse_message
+    from hl7apy.validation import Validator
 
     text = raw.decode("latin-1").replace("\r\n", "\r").replace("\n", "\r")
     try:

@@ -22,9 +22,11 @@ log = logging.getLogger(__name__)
 
 _INSERT = text(
     "INSERT INTO message (received_at, source, sender, sending_application, sending_facility,"
-    " control_id, type, charset, dedupe_key, raw, answer, reply, state, reason, duplicate_of,"
+    " control_id, type,"
+    " charset, dedupe_key, raw, answer, reply, state, reason, duplicate_of,"
     " control_id_reused) VALUES (:received_at, :source, :sender, :sending_application,"
-    " :sending_facility, :control_id, :type, :charset, :dedupe_key, :raw, :answer, :reply, :state, :reason,"
+    " :sending_facility, :control_id, :type, :charset, :dedupe_key, :raw, :answer, :reply,"
+    " :state, :reason,"
     " :duplicate_of, :control_id_reused) ON CONFLICT (dedupe_key) DO NOTHING RETURNING key"
 )
 _INSERT_PART = text(

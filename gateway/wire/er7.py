@@ -88,9 +88,8 @@ def acknowledge(
         _msa(header, answer, errors, old),
         *(_err(error, mark, old) for error in errors),
     ]
-    return "".join(mark.field.join(segment).rstrip(mark.field) + "\r" for segment in segments).encode(
-        "latin-1"
-    )
+    lines = (mark.field.join(segment).rstrip(mark.field) + "\r" for segment in segments)
+    return "".join(lines).encode("latin-1")
 
 
 def _msh(header: Header, control_id: str, now: str) -> list[str]:
@@ -118,7 +117,7 @@ def _err(error: GatewayError, mark: Delimiters, old: bool) -> list[str]:
         location[1] = "1"
     if old:
         # ERR-1: segment^sequence^field^code and text
-        position = (location + ["", "", ""])[:3]
+        position = ([*location, "", "", ""])[:3]
         return ["ERR", mark.component.join([*position, error.code])]
     if location and location[2]:
         location = [*location[:3], "1", *location[3:]]
