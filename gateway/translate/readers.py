@@ -137,6 +137,8 @@ def read_gene(found: Found) -> Code | None:
         return None
     row = found.table.find_text(words) if found.table else None
     sent = parts[0] if re.fullmatch(r"HGNC:\d+", parts[0]) else ""
+    if parts[0] not in ("", words, sent):
+        found.desk.warn(found.place, "not an HGNC id: id dropped")
     if row and sent and row.target != sent:
         found.desk.warn(found.place, "the gene id is not that of the symbol: id dropped")
         return Code(words)
