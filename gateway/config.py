@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.errors import InvalidSetting
 
@@ -35,7 +34,6 @@ class Settings:
     work_threads: int = 2
     retry_seconds: float = 5.0
     lease_seconds: float = 30.0
-    time_zone: str = "Europe/London"
     chi_system: str = CHI_SYSTEM
     chi_placeholders: tuple[str, ...] = ("1111111111",)
     token_seconds: int = 300
@@ -112,10 +110,6 @@ def _boolean(value: Any) -> bool:
 
 
 def _check(settings: Settings) -> None:
-    try:
-        ZoneInfo(settings.time_zone)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise InvalidSetting("no such time zone", where="time_zone") from error
     if not settings.base_url.startswith(("http://", "https://")):
         raise InvalidSetting("must be an absolute http or https URL", where="base_url")
     for name in ("max_message_bytes", "token_seconds", "page_size", "page_size_max"):

@@ -24,7 +24,6 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         ("GATEWAY_PROT", "1", "GATEWAY_PROT"),
         ("GATEWAY_PORT", "secret-value", "port"),
         ("GATEWAY_DEVELOPMENT", "perhaps", "development"),
-        ("GATEWAY_TIME_ZONE", "Europe/Atlantis", "time_zone"),
         ("GATEWAY_BASE_URL", "gateway.example", "base_url"),
         ("GATEWAY_TOKEN_SECONDS", "0", "token_seconds"),
         ("GATEWAY_CONFIG", "/nowhere/at/all.toml", "GATEWAY_CONFIG"),
