@@ -1,4 +1,4 @@
-"""Fixtures for all tests. `GATEWAY_TEST_REQUIRE=postgres,strace` turns skips into failures."""
+"""Fixtures for all tests. `TESTS_REQUIRE=postgres,strace` turns skips into failures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _numbers = itertools.count()
 def need(name: str, present: bool) -> None:
     """Skip, or fail where the continuous integration says it must be there."""
     if not present:
-        if name in os.environ.get("GATEWAY_TEST_REQUIRE", "").split(","):
+        if name in os.environ.get("TESTS_REQUIRE", "").split(","):
             pytest.fail(f"{name} is required here and was not found")
         pytest.skip(f"{name} is not installed on this machine")
 
