@@ -8,88 +8,145 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 from gateway.errors import FusedMessages, GatewayError, InvalidCharset, InvalidValue, MissingSegment
 from gateway.message import Message, Segment, parse_path
 from gateway.wire.er7 import Header, read_header
 
-# Table 0211. UTF-16 and UTF-32 cannot travel over MLLP, so they are refused.
+# Table 0211, and the internet's names for the same sets (HTTP uses them). UTF-16 and UTF-32
+# cannot travel over MLLP, so they are refused.
+_LATIN = [number for number in range(1, 16) if number != 12]
 _CODECS = {
-    "": "", "ASCII": "ascii", "UNICODE UTF-8": "utf-8", "UNICODE": "utf-8", "UTF-8": "utf-8",
-    "UTF8": "utf-8", "ISO IR14": "iso2022_jp", "ISO IR87": "iso2022_jp", "ISO IR159": "iso2022_jp",
-    "GB 18030-2000": "gb18030", "KS X 1001": "euc_kr", "BIG-5": "big5", "WINDOWS-1252": "cp1252",
-    **{f"8859/{number}": f"iso8859-{number}" for number in range(1, 16) if number != 12},
+    "ASCII": "ascii", "US-ASCII": "ascii", "UNICODE UTF-8": "utf-8", "UNICODE": "utf-8",
+    "UTF-8": "utf-8", "UTF8": "utf-8", "ISO IR14": "iso2022_jp", "ISO IR87": "iso2022_jp",
+    "ISO IR159": "iso2022_jp_1", "GB 18030-2000": "gb18030", "GB18030": "gb18030",
+    "KS X 1001": "euc_kr", "EUC-KR": "euc_kr", "BIG-5": "big5", "BIG5": "big5",
+    "WINDOWS-1252": "cp1252",
+    **{f"8859/{number}": f"iso8859-{number}" for number in _LATIN},
+    **{f"ISO-8859-{number}": f"iso8859-{number}" for number in _LATIN},
 }  # fmt: skip
 _NAME = re.compile(r"[A-Z][A-Z0-9]{2}")
-_BATCH = (b"FHS", b"BHS", b"BTS", b"FTS")
+_BATCH_STARTS = (b"FHS", b"BHS")
+_BATCH = (*_BATCH_STARTS, b"BTS", b"FTS")
+_ENDINGS = {b"\r": "CR", b"\n": "LF", b"\r\n": "CRLF"}
+_FIRST_ENDING = re.compile(rb"\r\n|\r|\n")
 
 
 def split(raw: bytes) -> tuple[bytes, ...]:
-    """Return the messages of a batch (FHS/BHS), or the one message; raises FusedMessages."""
-    ending = _line_ending(raw)
-    lines = raw.split(ending)
-    starts = [number for number, line in enumerate(lines) if line.startswith(b"MSH")]
-    batch = raw.lstrip(b"\r\n").startswith(_BATCH[:2])
-    if not batch:
-        if len(starts) > 1:
-            raise FusedMessages(where="MSH[2]")
+    """Return the messages of a batch (FHS/BHS), or the one message; raises FusedMessages.
+
+    A batch without messages, or with other counts than its BTS and FTS declare, stays whole,
+    and `parse` says what is wrong with it (chapter 2, 2.10.3: the batch is one unit).
+    """
+    if not _is_batch(raw):
+        _refuse_fused(raw)
         return (raw,)
+    lines, ending = _lines(raw)
+    starts = [number for number, line in enumerate(lines) if line.startswith(b"MSH")]
+    if not starts or not _counts_agree(lines, len(starts)):
+        return (raw,)
+    mark = next(key for key, name in _ENDINGS.items() if name == ending)
     messages = []
     for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
         body = [line for line in lines[start:end] if line and not line.startswith(_BATCH)]
-        messages.append(ending.join(body) + ending)
+        messages.append(mark.join(body) + mark)
+        _refuse_fused(messages[-1])
     return tuple(messages)
+
+
+def _is_batch(raw: bytes) -> bool:
+    return raw[:64].lstrip(b"\r\n").startswith(_BATCH_STARTS)
+
+
+def _refuse_fused(raw: bytes) -> None:
+    """Find a second MSH after any line end, also one that does not end this message's lines."""
+    first = raw.find(b"MSH")
+    for mark in {b"MSH|", raw[first : first + 4]}:
+        at = raw.find(mark, first + 4)
+        while at > 0:
+            if raw[at - 1] < 0x20:
+                raise FusedMessages(where="MSH[2]")
+            at = raw.find(mark, at + 4)
+
+
+def _counts_agree(lines: Sequence[bytes], messages: int) -> bool:
+    """Whether BTS-1 adds up to the messages and FTS-1 to the batches; an empty count is silent."""
+    separator = lines[0][3:4]
+    batches = max(1, sum(line.startswith(b"BHS") for line in lines))
+    declared = [_count(line, separator) for line in lines if line.startswith(b"BTS")]
+    files = [_count(line, separator) for line in lines if line.startswith(b"FTS")]
+    silent = not declared or None in declared
+    return (silent or sum(count or 0 for count in declared) == messages) and all(
+        count in (None, batches) for count in files
+    )
+
+
+def _count(line: bytes, separator: bytes) -> int | None:
+    digits = [*line.split(separator), b""][1].strip() if separator else b""
+    if not digits:
+        return None
+    return int(digits) if digits.isdigit() and len(digits) < 10 else -1
 
 
 def parse(raw: bytes, default_charset: str = "UTF-8", charset: str = "") -> Message:
     """Read one message; `charset` (from HTTP) wins over MSH-18.
 
-    Raises UnreadableMessage, FusedMessages, InvalidCharset (naming the segment) or InvalidValue
-    (naming the line).
+    Raises UnreadableMessage, FusedMessages, InvalidCharset (naming the segment), InvalidValue
+    (naming the line) or MissingSegment (a batch that could not be split).
     """
+    if _is_batch(raw):
+        raise MissingSegment("the batch does not hold what it counts", where="BTS-1")
     header = read_header(raw)
-    ending = _line_ending(raw)
+    _refuse_fused(raw)
     codec = _codec(charset or header.first(18) or default_charset)
-    separator = header.delimiters.field
+    lines, ending = _lines(raw)
     counts: dict[str, int] = {}
     segments = []
-    for number, line in enumerate(raw.split(ending), 1):
-        if not line.strip():
-            continue
-        name = line[:3].decode("latin-1")
-        if not _NAME.fullmatch(name) or line[3:4].decode("latin-1") not in ("", separator):
-            raise InvalidValue("not a segment", where=f"line {number}")
-        counts[name] = counts.get(name, 0) + 1
-        text = _decode(line, codec, f"{name}[{counts[name]}]")
-        fields = text.split(separator)
-        if name == "MSH":
-            fields.insert(1, separator)
-        segments.append(Segment(name, counts[name], tuple(fields)))
-    if counts.get("MSH", 0) > 1:
-        raise FusedMessages(where="MSH[2]")
-    endings = {b"\r": "CR", b"\n": "LF", b"\r\n": "CRLF"}
-    return Message(tuple(segments), header.delimiters, codec, endings[ending],
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            segments.append(_segment(line, number, counts, codec, header.delimiters.field))
+    return Message(tuple(segments), header.delimiters, codec, ending,
                    hashlib.sha256(raw).hexdigest())  # fmt: skip
+
+
+def _segment(
+    line: bytes, number: int, counts: dict[str, int], codec: str, separator: str
+) -> Segment:
+    name = line[:3].decode("latin-1")
+    if not _NAME.fullmatch(name) or line[3:4].decode("latin-1") not in ("", separator):
+        raise InvalidValue("not a segment", where=f"line {number}")
+    counts[name] = counts.get(name, 0) + 1
+    if b"\0" in line:
+        raise InvalidValue("a NUL is not text", where=f"{name}[{counts[name]}]")
+    fields = _decode(line, codec, f"{name}[{counts[name]}]").split(separator)
+    if name == "MSH":
+        fields.insert(1, separator)
+    return Segment(name, counts[name], tuple(fields))
 
 
 def header_of(raw: bytes) -> Header:
     """Read the header of a message or of the first message of a batch."""
-    return (
-        read_header(split(raw)[0])
-        if raw.lstrip(b"\r\n").startswith(_BATCH[:2])
-        else (read_header(raw))
-    )
+    if not _is_batch(raw):
+        return read_header(raw)
+    first = next((line for line in _lines(raw)[0] if line.startswith(b"MSH")), b"")
+    return read_header(first)
 
 
-def _line_ending(raw: bytes) -> bytes:
-    """CR unless the header line ends otherwise: an LF inside a CR message is text."""
-    carriage, line_feed = raw.find(b"\r"), raw.find(b"\n")
-    if carriage >= 0 and line_feed == carriage + 1:
-        return b"\r\n"
-    if line_feed >= 0 and (carriage < 0 or line_feed < carriage):
-        return b"\n"
-    return b"\r"
+def _lines(raw: bytes) -> tuple[list[bytes], str]:
+    """Split into lines, and name the line end of the first.
+
+    CR and CRLF always end a line; LF alone does where the first line ends so, and is text
+    elsewhere.
+    """
+    text = raw.lstrip(b"\r\n")
+    first = _FIRST_ENDING.search(text)
+    ending = _ENDINGS[first.group()] if first else "CR"
+    text = text.replace(b"\r\n", b"\r")
+    if ending != "CR":
+        text = text.replace(b"\n", b"\r")
+    return text.split(b"\r"), ending
 
 
 def _codec(name: str) -> str:
@@ -113,7 +170,7 @@ def _decode(line: bytes, codec: str, where: str) -> str:
 @lru_cache(maxsize=512)
 def field_name(path: str) -> str:
     """Return the standard's name of a field (`PID-3` → Patient Identifier List), or ''."""
-    from hl7apy import load_library
+    from hl7apy import load_library  # 30 MB of tables, for diagnostics only
 
     where = parse_path(path)
     entry = load_library("2.5.1").SEGMENTS.get(where.segment)
@@ -132,6 +189,7 @@ def structure_errors(raw: bytes) -> list[GatewayError]:
     text = raw.decode("latin-1").replace("\r\n", "\r").replace("\n", "\r")
     try:
         Validator.validate(parse_message(text, find_groups=True))
-    except HL7apyException:
+    except (HL7apyException, LookupError, ValueError, AttributeError, TypeError):
+        # It also fails in ways of its own on what it cannot place.
         return [MissingSegment("not of the structure that the standard gives this message")]
     return []

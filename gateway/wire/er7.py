@@ -8,13 +8,19 @@ so that whatever bytes a sender put there come back to it unchanged.
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.errors import GatewayError, UnreadableMessage
 from gateway.message import Delimiters
 
-_LINE_END = re.compile(rb"\r\n|\r|\n")
+_LINE_END = re.compile(rb"\r|\n")
+_HEADER_BYTES_MAX = 65_536
+_HEADER_FIELDS_MAX = 30
+_OLD_VERSIONS = ("2.1", "2.2", "2.3", "2.3.1", "2.4")
+# MSA-1 (table 0008) when the sender asked for an accept acknowledgement in MSH-15.
+_COMMIT = {"AA": "CA", "AE": "CE", "AR": "CR"}
 _CONTROL = re.compile(r"[\x00-\x1f]")
 _WHERE = re.compile(r"([A-Z][A-Z0-9]{2})(?:\[(\d+)\])?(?:-(\d+)(?:\.(\d+)(?:\.(\d+))?)?)?")
 
@@ -57,20 +63,25 @@ class Header:
 
 def read_header(raw: bytes) -> Header:
     """Read the first segment, which must be MSH; raises UnreadableMessage."""
-    end = _LINE_END.search(raw)
-    line = raw[: end.start() if end else len(raw)].decode("latin-1")
-    if not line.startswith("MSH") or len(line) < 8:
+    start = raw[:_HEADER_BYTES_MAX].lstrip(b"\r\n")
+    end = _LINE_END.search(start)
+    if end is None and len(raw) > _HEADER_BYTES_MAX:
+        raise UnreadableMessage("MSH does not end", where="MSH")
+    line = start[: end.start() if end else len(start)].decode("latin-1")
+    if not line.startswith("MSH") or len(line) < 5:
         raise UnreadableMessage(where="MSH")
-    separator = line[3]
-    if separator.isalnum() or separator.isspace():
+    fields = line[4:].split(line[3], _HEADER_FIELDS_MAX)
+    return Header(_delimiters(line[3], fields[0]), ("MSH", line[3], *fields))
+
+
+def _delimiters(separator: str, encoding: str) -> Delimiters:
+    """Read MSH-1 and MSH-2: one to five marks, the fifth (2.7: truncation) is not used here."""
+    if separator not in string.punctuation:
         raise UnreadableMessage("MSH-1 is not a field separator", where="MSH-1")
-    encoding = line[4:].split(separator)[0]
-    if len(encoding) < 1 or len(set(encoding)) != len(encoding) or encoding.isalnum():
+    distinct = len(set(encoding)) == len(encoding)
+    if not 1 <= len(encoding) <= 5 or not distinct or set(encoding) - set(string.punctuation):
         raise UnreadableMessage("MSH-2 does not name the delimiters", where="MSH-2")
-    marks = (encoding + "\0\0\0\0")[:4]
-    component, repetition, escape, subcomponent = (mark.strip("\0") for mark in marks)
-    delimiters = Delimiters(separator, component, repetition, escape, subcomponent)
-    return Header(delimiters, ("MSH", separator, *line[4:].split(separator)))
+    return Delimiters(separator, *(encoding[at : at + 1] for at in range(4)))
 
 
 def acknowledge(
@@ -78,11 +89,14 @@ def acknowledge(
 ) -> bytes:
     """Write the ACK for one message: MSH, MSA and an ERR for each error.
 
-    `answer` is of table 0008; `now` is an HL7 time. Without a readable header, MSA-2 is empty.
+    `answer` is AA, AE or AR and becomes CA, CE or CR where MSH-15 asks for an accept
+    acknowledgement (2.9.3.1); `now` is an HL7 time. Without a readable header, MSA-2 is empty.
     """
     header = header or Header(Delimiters(), ("MSH", "|", "^~\\&"))
     mark = header.delimiters
-    old = header.version in ("2.1", "2.2", "2.3", "2.3.1", "2.4")
+    old = header.version in _OLD_VERSIONS
+    if header.first(15) not in ("", "NE", '""'):
+        answer = _COMMIT[answer]
     segments = [
         _msh(header, control_id, now),
         _msa(header, answer, errors, old),
@@ -93,9 +107,9 @@ def acknowledge(
 
 
 def _msh(header: Header, control_id: str, now: str) -> list[str]:
-    event = header.first(9, 2)
-    names = ["ACK", event, "ACK"] if header.version >= "2.3.1" else ["ACK", event]
-    kind = header.delimiters.component.join(names) if event else "ACK"
+    event = _clean(header.first(9, 2))
+    names = ["ACK", event] if header.version in ("2.2", "2.3") else ["ACK", event, "ACK"]
+    kind = header.delimiters.component.join(names) if event and header.version != "2.1" else "ACK"
     clean = {number: _clean(header.raw(number)) for number in (3, 4, 5, 6, 11, 12, 18)}
     return [
         "MSH", _clean(header.raw(2)), clean[5], clean[6], clean[3], clean[4], now, "", kind,

@@ -96,18 +96,18 @@ class Deframer:
         return -1, 0
 
     def _bound(self) -> None:
-        if len(self._buffer) > self._max or self._overflow:
-            # The start is kept as evidence; the rest of the frame is read and dropped.
-            last = self._buffer[-1:] if self._buffer[-1:] == bytes([END]) else b""
-            del self._buffer[_KEPT_OF_TOO_LARGE:]
-            if not self._overflow or last:
-                self._buffer += last
+        if len(self._buffer) > self._max + 1:  # the last byte may be half of an end
             self._overflow = True
-            self._scanned = len(self._buffer) - len(last)
+        if self._overflow:
+            # The start is kept as evidence; the rest of the frame is read and dropped, but
+            # for an FS at the very end, which the next byte decides.
+            kept = min(self._scanned, self._max, _KEPT_OF_TOO_LARGE)
+            del self._buffer[kept : self._scanned]
+            self._scanned = kept
 
     def _frame(self, payload: bytes) -> Frame:
         if self._overflow or len(payload) > self._max:
-            return Frame(payload[:_KEPT_OF_TOO_LARGE], MessageTooLarge())
+            return Frame(payload[: min(self._max, _KEPT_OF_TOO_LARGE)], MessageTooLarge())
         if START in payload:
             return Frame(payload, FusedMessages())
         return Frame(payload)
