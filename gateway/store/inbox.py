@@ -9,13 +9,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, Row, text
 
-from gateway.errors import GatewayError, StoreUnavailable, VersionConflict
+from gateway.errors import StoreUnavailable
 from gateway.store.database import Database
 
 log = logging.getLogger(__name__)
@@ -66,8 +65,23 @@ class Entry:
     duplicate_of: int | None = None
     control_id_reused: bool = False
     key: int = 0
-    error: GatewayError | None = None
-    done: bool = field(default=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The row that an entry became; true only once its transaction has committed."""
+
+    key: int
+    original: Row[Any] | None = None
+    control_id_reused: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    entry: Entry
+    kept: _Kept | None = None
+    cause: Exception | None = None
+    done: bool = False
 
 
 class Inbox:
@@ -75,61 +89,71 @@ class Inbox:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._pending: list[Entry] = []
+        self._pending: list[_Waiting] = []
         self._add = threading.Lock()
         self._commit = threading.Lock()
 
     def keep(self, entry: Entry) -> Entry:
         """Return when `entry` is durable, with the reply to send; raises StoreUnavailable."""
+        mine = _Waiting(entry)
         with self._add:
-            self._pending.append(entry)
+            self._pending.append(mine)
         with self._commit:
-            if not entry.done:
+            if not mine.done:
                 self._drain()
-        if entry.error:
-            raise entry.error
+        if mine.kept is None:
+            raise StoreUnavailable from mine.cause
+        _tell(entry, mine.kept)
         return entry
 
     def _drain(self) -> None:
         with self._add:
-            entries, self._pending = self._pending, []
+            batch, self._pending = self._pending, []
+        # One order of keys in every process: two of them cannot wait for each other's rows.
+        batch.sort(key=lambda one: one.entry.dedupe_key or "")
         try:
-            self._write(entries)
+            self._write(batch)
         except StoreUnavailable as error:
-            for entry in entries:
-                entry.error = error
-        except (DBAPIError, VersionConflict):
+            for one in batch:
+                one.cause = error
+        except Exception:
             # One entry that the database refuses must not take the others with it.
-            for entry in entries:
-                self._write_alone(entry)
-        for entry in entries:
-            entry.done = True
+            for one in batch:
+                self._write_alone(one)
+        finally:
+            for one in batch:
+                one.done = True
 
-    def _write_alone(self, entry: Entry) -> None:
+    def _write_alone(self, one: _Waiting) -> None:
         try:
-            self._write([entry])
+            self._write([one])
         except StoreUnavailable as error:
-            entry.error = error
-        except (DBAPIError, VersionConflict) as error:
-            log.exception("the store refused an arrival", extra={"source": entry.source})
-            entry.error = StoreUnavailable()
-            entry.error.__cause__ = error
+            one.cause = error
+        except Exception as error:
+            log.exception("the store refused an arrival", extra={"source": one.entry.source})
+            one.cause = error
 
-    def _write(self, entries: list[Entry]) -> None:
+    def _write(self, batch: list[_Waiting]) -> None:
         with self._database.write() as connection:
-            for entry in entries:
-                _insert(connection, entry)
+            kept = [_insert(connection, one.entry) for one in batch]
+        for one, row in zip(batch, kept, strict=True):
+            one.kept = row
 
 
-def _insert(connection: Connection, entry: Entry) -> None:
+def _tell(entry: Entry, kept: _Kept) -> None:
+    entry.key, entry.control_id_reused = kept.key, kept.control_id_reused
+    if kept.original is not None:
+        entry.state, entry.duplicate_of = "duplicate", kept.original.key
+        entry.answer, entry.reply = kept.original.answer, bytes(kept.original.reply)
+
+
+def _insert(connection: Connection, entry: Entry) -> _Kept:
     row = _row(entry)
     if entry.control_id and entry.state == "accepted":
         row["control_id_reused"] = connection.execute(_REUSED, row).first() is not None
     key = connection.execute(_INSERT, row).scalar()
     if key is None:
-        _insert_duplicate(connection, entry, row)
-        return
-    entry.key = key
+        return _insert_duplicate(connection, row)
     if entry.lanes:
         at = entry.received_at
         connection.execute(
@@ -139,18 +163,17 @@ def _insert(connection: Connection, entry: Entry) -> None:
                 for number, lane in enumerate(entry.lanes)
             ],
         )
+    return _Kept(key, None, row["control_id_reused"])
 
 
-def _insert_duplicate(connection: Connection, entry: Entry, row: dict[str, Any]) -> None:
+def _insert_duplicate(connection: Connection, row: dict[str, Any]) -> _Kept:
     """Record a repeat: the same answer again, no new work."""
     original = connection.execute(_ORIGINAL, row).one()
-    entry.answer, entry.reply = original.answer, bytes(original.reply)
-    entry.state, entry.duplicate_of = "duplicate", original.key
     row.update(
         dedupe_key=None, state="duplicate", duplicate_of=original.key, answer=original.answer,
-        reply=entry.reply, control_id_reused=False,
+        reply=bytes(original.reply), control_id_reused=False,
     )  # fmt: skip
-    entry.key = connection.execute(_INSERT, row).scalar_one()
+    return _Kept(connection.execute(_INSERT, row).scalar_one(), original)
 
 
 def _row(entry: Entry) -> dict[str, Any]:
