@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from gateway.errors import (
     StoreUnavailable,
     UnexpectedProcessingId,
     UnknownSender,
+    UnsupportedEvent,
     UnsupportedMessage,
     UnsupportedVersion,
 )
@@ -22,10 +24,11 @@ from gateway.pipeline.read import read
 from gateway.store.inbox import Entry, Inbox
 from gateway.translate.mapping import Mappings, SenderMapping
 from gateway.translate.sender import Sender
-from gateway.wire.er7 import Header, acknowledge
+from gateway.wire.er7 import Header, acknowledge, read_header
 
 log = logging.getLogger(__name__)
 
+_LINE_END = re.compile(rb"[\r\n]")
 _IDENTIFIER_FIELDS = ("PID-3", "PID-2", "PID-19")
 
 
@@ -63,14 +66,9 @@ def accept(arrival: Arrival, intake: Intake, *, must_keep: bool = False) -> byte
     try:
         header = header_of(arrival.raw)
         _describe(entry, header)
-        sender = _agreed(arrival, header, intake)
-        entry.sender = sender.name
-        entry.dedupe_key = _dedupe_key(arrival, header)
-        parts = split(arrival.raw)
-        errors = _examined(parts, arrival, intake.mappings.by_name[sender.name])
-        entry.lanes = [_lane(part, arrival, sender) for part in parts] if not errors else ()
+        errors = _welcome(entry, arrival, header, intake)
     except GatewayError as error:
-        errors = [error]
+        errors = [arrival.defect or error]
     except Exception as error:
         log.exception("acceptance failed; the bytes are kept", extra={"source": arrival.source})
         errors = [GatewayError()]
@@ -112,18 +110,35 @@ def _describe(entry: Entry, header: Header) -> None:
     entry.control_id, entry.type = header.control_id, header.type
 
 
-def _agreed(arrival: Arrival, header: Header, intake: Intake) -> Sender:
+def _welcome(entry: Entry, arrival: Arrival, header: Header, intake: Intake) -> list[GatewayError]:
+    """Give the entry its sender, its key and its lanes; raises or returns what refuses it."""
     if arrival.defect:
         raise arrival.defect
+    sender = _agreed(header, intake, "MSH")
+    entry.sender = sender.name
+    parts = split(arrival.raw)
+    for number, part in enumerate(parts if len(parts) > 1 else (), 1):
+        # A batch is one unit: each of its messages must be of the one sender, and agreed.
+        if _agreed(read_header(part), intake, f"MSH[{number}]") is not sender:
+            raise UnknownSender("a batch holds messages of one sender", where=f"MSH[{number}]-3")
+    if errors := _examined(parts, arrival, intake.mappings.by_name[sender.name]):
+        return errors
+    entry.dedupe_key = _dedupe_key(arrival, header)
+    entry.lanes = [_lane(part, arrival, sender) for part in parts]
+    return []
+
+
+def _agreed(header: Header, intake: Intake, where: str) -> Sender:
     sender = intake.mappings.senders.find(header.first(3), header.first(4))
     if sender is None:
-        raise UnknownSender(where="MSH-3")
+        raise UnknownSender(where=f"{where}-3")
     if header.type not in sender.types:
-        raise UnsupportedMessage(where="MSH-9")
+        known = any(header.first(9) == one.partition("^")[0] for one in sender.types)
+        raise (UnsupportedEvent if known else UnsupportedMessage)(where=f"{where}-9")
     if header.version not in sender.versions:
-        raise UnsupportedVersion(where="MSH-12")
+        raise UnsupportedVersion(where=f"{where}-12")
     if header.first(11) not in sender.processing_ids:
-        raise UnexpectedProcessingId(where="MSH-11")
+        raise UnexpectedProcessingId(where=f"{where}-11")
     return sender
 
 
@@ -145,13 +160,16 @@ def _as_error(place: str, text: str) -> GatewayError:
 
 
 def _dedupe_key(arrival: Arrival, header: Header) -> str:
-    """Source, MSH-3, MSH-4, MSH-10 and the digest of all that follows MSH (ingest rule 3.3)."""
-    raw = arrival.raw
-    ends = [at for at in (raw.find(b"\r"), raw.find(b"\n")) if at >= 0]
-    body = raw[min(ends) :] if ends else b""
-    names = (arrival.source, header.raw(3), header.raw(4), header.control_id)
-    digest = hashlib.sha256(body)
-    digest.update("\0".join(names).encode("utf-8", "surrogatepass"))
+    """Source, MSH-3, MSH-4, MSH-10 and the digest of all that follows MSH (ingest rule 3.3).
+
+    What says how to read the rest (delimiters, type, version, character set) counts too: a
+    message sent again with its character set put right is not a repeat. The time (MSH-7) is not.
+    """
+    names = [arrival.source, arrival.charset, *map(header.raw, (1, 2, 3, 4, 9, 10, 11, 12, 18))]
+    digest = hashlib.sha256("\0".join(names).encode("utf-8", "surrogatepass"))
+    raw = arrival.raw.lstrip(b"\r\n")
+    end = _LINE_END.search(raw)
+    digest.update(memoryview(raw)[end.start() :] if end else b"")
     return digest.hexdigest()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from flask import Blueprint, Response, request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from gateway.errors import (
     Forbidden,
@@ -31,7 +32,9 @@ def hl7_blueprint(
         source = f"http:{authenticate()}"
         arrival = Arrival(_body(max_bytes), source, clock(), None, _charset())
         reply = accept(arrival, intake, must_keep=True)
-        return Response(reply, content_type=f"{request.mimetype}; charset=UTF-8")
+        response = Response(reply)
+        response.headers.set("Content-Type", request.mimetype, charset=_charset() or "UTF-8")
+        return response
 
     blueprint.register_error_handler(GatewayError, _refused)
     return blueprint
@@ -40,10 +43,16 @@ def hl7_blueprint(
 def _body(max_bytes: int) -> bytes:
     if request.mimetype not in _TYPES:
         raise UnsupportedMedia("send application/hl7-v2")
-    request.max_content_length = max_bytes
-    if request.content_length is not None and request.content_length > max_bytes:
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        raise UnsupportedMedia("send it without a content coding")
+    # One byte more than the limit: a body of unknown length is cut off there, not refused.
+    request.max_content_length = max_bytes + 1
+    try:
+        body = request.get_data(cache=False)
+    except RequestEntityTooLarge as error:
+        raise MessageTooLarge from error
+    if len(body) > max_bytes:
         raise MessageTooLarge
-    body = request.get_data(cache=False)
     if not body:
         raise InvalidRequest("there is no message in this request")
     return body
@@ -56,8 +65,10 @@ def _charset() -> str:
 
 def _refused(error: GatewayError) -> Response:
     headers = {"Cache-Control": "no-store"}
-    if isinstance(error, (Unauthorized, Forbidden)):
+    if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = 'Bearer realm="gateway"'
+    if isinstance(error, Forbidden):
+        headers["WWW-Authenticate"] = 'Bearer realm="gateway", error="insufficient_scope"'
     if isinstance(error, StoreUnavailable):
         headers["Retry-After"] = "5"
     return Response(f"{error}\n", error.status, headers, mimetype="text/plain")

@@ -1,12 +1,11 @@
 """The MLLP door: a thread for each connection, many messages on each, answered in order.
 
-Limits: connections, size, idle time and time for one frame. A connection over the limit waits
-in the backlog; nothing is ever dropped to make room.
+Limits: connections, size, idle time, time for one frame and time for one reply. A connection
+over the limit waits in the backlog; nothing is ever dropped to make room.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import socket
 import threading
@@ -25,6 +24,8 @@ _CHUNK = 262_144
 _POLL_SECONDS = 0.5
 _SEND_SECONDS = 30.0
 _BACKLOG = 512
+# A frame may take its set time and this long again for its bytes: a slow line is not a fault.
+_SLOWEST_BYTES_A_SECOND = 65_536
 
 
 class MllpListener:
@@ -40,23 +41,21 @@ class MllpListener:
         self._stop = threading.Event()
         self._room = threading.BoundedSemaphore(settings.mllp_connections)
         self._threads: set[threading.Thread] = set()
-        self._socket: socket.socket | None = None
         self.port = port
 
     def start(self) -> None:
-        """Bind and begin to accept connections."""
-        self._socket = socket.create_server(self._address, backlog=_BACKLOG)
-        self._socket.settimeout(_POLL_SECONDS)
-        self.port = self._socket.getsockname()[1]
-        self._begin(self._accept, self._socket)
+        """Bind and begin to accept connections; raises OSError when the port is taken."""
+        family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
+        listening = socket.create_server(self._address, family=family, backlog=_BACKLOG)
+        listening.settimeout(_POLL_SECONDS)
+        self.port = listening.getsockname()[1]
+        self._begin(self._accept, listening)
 
     def stop(self) -> None:
-        """Take no new connection, let each finish its reply, and end."""
+        """Take no new connection, let each finish the replies it owes, and end."""
         self._stop.set()
         for thread in list(self._threads):
             thread.join()
-        if self._socket:
-            self._socket.close()
 
     def _begin(self, run: Callable[..., None], *arguments: object) -> None:
         def body() -> None:
@@ -67,74 +66,120 @@ class MllpListener:
 
         thread = threading.Thread(target=body, daemon=True)
         self._threads.add(thread)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            self._threads.discard(thread)
+            raise
 
     def _accept(self, listening: socket.socket) -> None:
-        while not self._stop.is_set():
-            if not self._room.acquire(timeout=_POLL_SECONDS):
-                continue
-            try:
-                connection, peer = listening.accept()
-            except OSError:
-                self._room.release()
-                continue
+        with listening:
+            while not self._stop.is_set():
+                if self._room.acquire(timeout=_POLL_SECONDS) and not self._take(listening):
+                    self._room.release()
+
+    def _take(self, listening: socket.socket) -> bool:
+        """Give the next connection its thread; False when there is none or no thread for it."""
+        try:
+            connection, peer = listening.accept()
+        except TimeoutError:
+            return False
+        except OSError:
+            # Out of descriptors, say: wait for others to end rather than turn in circles.
+            log.exception("no connection could be taken")
+            self._stop.wait(_POLL_SECONDS)
+            return False
+        try:
             self._begin(self._serve, connection, f"mllp:{peer[0]}")
+        except RuntimeError:
+            log.exception("no thread could be started")
+            connection.close()
+            self._stop.wait(_POLL_SECONDS)
+            return False
+        return True
 
     def _serve(self, connection: socket.socket, source: str) -> None:
+        frames = Deframer(self._settings.max_message_bytes)
         try:
             with connection:
                 _tune(connection)
-                self._converse(connection, source)
+                self._converse(connection, source, frames)
         except OSError:
             log.info("connection lost", extra={"source": source})
         except Exception:
             log.exception("connection failed", extra={"source": source})
         finally:
-            self._room.release()
+            try:
+                if frames.partial:
+                    self._keep_fragment(frames.partial, source)
+            finally:
+                self._room.release()
 
-    def _converse(self, connection: socket.socket, source: str) -> None:
-        frames = Deframer(self._settings.max_message_bytes)
-        try:
-            while data := self._receive(connection, frames):
-                for frame in frames.feed(data):
-                    arrival = Arrival(frame.payload, source, self._clock(), frame.defect)
-                    reply = wrap(accept(arrival, self._intake))
-                    connection.settimeout(_SEND_SECONDS)
-                    connection.sendall(reply)
-        finally:
-            if frames.partial:
-                self._keep_fragment(frames.partial, source)
-
-    def _receive(self, connection: socket.socket, frames: Deframer) -> bytes:
-        """Read what there is; empty when the peer is gone, silent for too long, or we stop."""
-        began = time.monotonic()
-        connection.settimeout(_POLL_SECONDS)
-        while not self._stop.is_set():
-            with contextlib.suppress(TimeoutError):
-                return connection.recv(_CHUNK)
-            limit = (
-                self._settings.mllp_frame_seconds
-                if frames.inside
-                else (self._settings.mllp_idle_seconds)
-            )
-            if time.monotonic() - began > limit:
-                log.info("connection timed out", extra={"source": source_of(connection)})
-                return b""
-        return b""
+    def _converse(self, connection: socket.socket, source: str, frames: Deframer) -> None:
+        reading = _Reading(connection, self._settings, self._stop)
+        while data := reading.receive(frames.inside):
+            for frame in frames.feed(data):
+                arrival = Arrival(frame.payload, source, self._clock(), frame.defect)
+                reply = wrap(accept(arrival, self._intake))
+                connection.settimeout(_SEND_SECONDS)
+                connection.sendall(reply)
+                reading.frame_ended()
+            if frames.ignored:
+                log.info("bytes between frames were ignored", extra={"source": source})
+                frames.ignored = 0
 
     def _keep_fragment(self, fragment: bytes, source: str) -> None:
         """A frame that never ended gets no answer; its bytes are kept as evidence."""
         entry = Entry(self._clock(), source, fragment, "", b"", "rejected")
         entry.reason = "incomplete frame"
         try:
-            self._intake.inbox.keep(entry)
+            kept = self._intake.inbox.keep(entry)
         except StoreUnavailable:
             log.error("an incomplete frame was not kept: no store", extra={"source": source})  # noqa: TRY400 - expected, no trace
+            return
+        log.warning(
+            "an incomplete frame",
+            extra={"message_key": kept.key, "source": source, "state": kept.state},
+        )
 
 
-def source_of(connection: socket.socket) -> str:
-    """Name the peer of a connection."""
-    return f"mllp:{connection.getpeername()[0]}"
+class _Reading:
+    """Reads one connection within its time limits."""
+
+    def __init__(
+        self, connection: socket.socket, settings: Settings, stop: threading.Event
+    ) -> None:
+        self._connection, self._settings, self._stop = connection, settings, stop
+        self._began = time.monotonic()
+        self._bytes = 0
+
+    def frame_ended(self) -> None:
+        """Begin the time of the next frame."""
+        self._began, self._bytes = time.monotonic(), 0
+
+    def receive(self, inside: bool) -> bytes:
+        """Read what there is; empty when the peer is gone or too slow, or we stop."""
+        self._connection.settimeout(_POLL_SECONDS)
+        if not inside:
+            self.frame_ended()
+        while not self._stop.is_set() and not (inside and self._late(inside)):
+            try:
+                data = self._connection.recv(_CHUNK)
+            except TimeoutError:
+                if self._late(inside):
+                    return b""
+                continue
+            if not inside:
+                self.frame_ended()
+            self._bytes += len(data)
+            return data
+        return b""
+
+    def _late(self, inside: bool) -> bool:
+        limit = self._settings.mllp_idle_seconds
+        if inside:
+            limit = self._settings.mllp_frame_seconds + self._bytes / _SLOWEST_BYTES_A_SECOND
+        return time.monotonic() - self._began > limit
 
 
 def _tune(connection: socket.socket) -> None:
