@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import signal
@@ -10,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -21,7 +23,10 @@ from gateway import __version__
 from gateway.app import mappings_folder, open_parts, start_logging
 from gateway.config import Settings, load_settings
 from gateway.errors import GatewayError, InvalidSetting
+from gateway.fhir.bundle import to_json
+from gateway.fhir.xml import to_xml
 from gateway.oauth.clients import register
+from gateway.parse.er7 import field_name
 from gateway.pipeline.convert import Converted, convert
 from gateway.store import schema, work
 from gateway.store.clients import (
@@ -143,8 +148,8 @@ def translate(
     files: tuple[str, ...], sender: str, format_: str, ndjson: bool, explain: bool
 ) -> None:
     """Translate message files (or - for standard input) to FHIR transaction Bundles."""
-    if format_ == "xml":
-        raise click.UsageError("XML is not written yet; use --format json")
+    if ndjson and format_ == "xml":
+        raise click.UsageError("--ndjson goes with --format json only")
     mappings = load_mappings(mappings_folder(Settings()))
     failed = False
     for name in files:
@@ -156,29 +161,35 @@ def translate(
             failed = True
             continue
         for one in converted:
-            failed |= not _show(name, one, ndjson, explain)
+            failed |= not _show(name, one, "ndjson" if ndjson else format_, explain)
     sys.exit(1 if failed else 0)
 
 
-def _show(name: str, one: Converted, ndjson: bool, explain: bool) -> bool:
+def _show(name: str, one: Converted, format_: str, explain: bool) -> bool:
     for notice in one.refused:
-        click.echo(f"{name}: not translated: {notice.place}: {notice.text}", err=True)
+        click.echo(f"{name}: not translated: {_place(notice.place)}: {notice.text}", err=True)
     if explain:
         _explain(one)
     elif one.bundle:
-        option = 0 if ndjson else orjson.OPT_INDENT_2
-        shown = one.bundle if ndjson else _indented(one.bundle, option)
-        click.echo(shown.decode())
+        click.echo(_written(one.bundle, format_).decode())
     return not one.refused
 
 
-def _indented(bundle: bytes, option: int) -> bytes:
-    import json
-    from decimal import Decimal
-
+def _written(bundle: bytes, format_: str) -> bytes:
+    if format_ == "ndjson":
+        return bundle
     # Decimals keep their digits: orjson alone would turn 0.50 into 0.5.
     document = json.loads(bundle, parse_float=Decimal)
-    return orjson.dumps(document, default=lambda value: orjson.Fragment(str(value)), option=option)
+    return to_xml(document) if format_ == "xml" else to_json(document, indent=True)
+
+
+def _place(place: str) -> str:
+    """Name the field as the standard does, for people who do not know its number by heart."""
+    try:
+        name = field_name(place)
+    except GatewayError:  # a place in something other than ER7
+        name = ""
+    return f"{place} ({name})" if name else place
 
 
 def _explain(one: Converted) -> None:
@@ -186,7 +197,8 @@ def _explain(one: Converted) -> None:
         where = entry.target or f"not translated: {entry.reason}"
         click.echo(f"{entry.place}\t{where}")
     for notice in one.translation.notices:
-        click.echo(f"{notice.place}\t{'hold' if notice.hold else 'warning'}: {notice.text}")
+        kind = "hold" if notice.hold else "warning"
+        click.echo(f"{_place(notice.place)}\t{kind}: {notice.text}")
     count = len(one.translation.account)
     used = sum(1 for entry in one.translation.account if entry.target)
     click.echo(f"accounted: {count} of {count} ({used} translated)")
@@ -314,7 +326,7 @@ def messages_show(key: int) -> None:
     _table(rows)
     for row in rows:
         for note in orjson.loads(row["detail"] or "[]"):
-            click.echo(f"  {note['place']}: {note['text']}")
+            click.echo(f"  {_place(note['place'])}: {note['text']}")
 
 
 def _table(rows: Iterable[Any]) -> None:

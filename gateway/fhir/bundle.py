@@ -19,9 +19,9 @@ from gateway.fhir.terms import Json
 _NAMESPACE = UUID("0c4f5a0e-6f0e-5d0b-9a52-2f6d3a1f7c11")
 
 
-def to_json(content: Any) -> bytes:
+def to_json(content: Any, *, indent: bool = False) -> bytes:
     """Write a resource as JSON; a Decimal keeps its text, so `0.50` stays `0.50`."""
-    return orjson.dumps(content, default=_number)
+    return orjson.dumps(content, default=_number, option=orjson.OPT_INDENT_2 if indent else 0)
 
 
 def stable_ids(digest: str, part: str = "") -> Ids:

@@ -96,7 +96,7 @@ class _Element:
 
     def __init__(self, structure: Structure, shape: str, name: str, field: FieldInfo) -> None:
         facts = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-        self.many, kind = _unwrap(field)
+        self.many, kind = unwrap(field)
         self.choice = str(facts.get("one_of_many") or "")
         self.check: Check = structure.resource
         if kind in TESTS:
@@ -199,8 +199,8 @@ def _in_element(parent: dict[str, Any], name: str, problems: list[Problem]) -> I
         yield Problem(f".{name}{path}", text)
 
 
-def _unwrap(field: FieldInfo) -> tuple[bool, Any]:
-    """Return whether the element is a list, and the name of its primitive or its class."""
+def unwrap(field: FieldInfo) -> tuple[bool, Any]:
+    """Return whether an element is a list, and the name of its primitive or its type."""
     annotation: Any = field.annotation
     many = False
     while True:
