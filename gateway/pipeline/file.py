@@ -26,6 +26,8 @@ from gateway.translate.mapping import Mappings, SenderMapping
 
 log = logging.getLogger(__name__)
 
+_TRIES = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Office:
@@ -54,7 +56,7 @@ def file_part(claim: Claim, part: Part, office: Office) -> str:
         if translation.holds or mapping is None:
             state = _hold(claim, part, office, translation)
         else:
-            state = _file(claim, part, office, translation, mapping)
+            state = _file_again(claim, part, office, translation, mapping)
     except (IdentityHold, GatewayError) as error:
         if isinstance(error, StoreUnavailable):
             raise
@@ -77,6 +79,18 @@ def _read(part: Part, mapping: SenderMapping | None) -> Translation:
     except Exception:
         log.exception("translation failed; the part is held", extra={"part": part.key})
         return Translation(notices=(Notice("", "the gateway failed on this message", Hold.DEFECT),))
+
+
+def _file_again(
+    claim: Claim, part: Part, office: Office, translation: Translation, mapping: SenderMapping
+) -> str:
+    """File at once again when another worker was faster on a shared row."""
+    for _ in range(_TRIES - 1):
+        try:
+            return _file(claim, part, office, translation, mapping)
+        except VersionConflict:
+            log.info("another worker was faster", extra={"part": part.key})
+    return _file(claim, part, office, translation, mapping)
 
 
 def _file(
@@ -109,7 +123,7 @@ def _refused(
     claim: Claim, part: Part, office: Office, translation: Translation, error: GatewayError
 ) -> str:
     if isinstance(error, VersionConflict):
-        # Another worker was faster on a shared row: the part is tried again.
+        # Others were faster again and again: the part is tried again later.
         now = office.clock()
         with office.database.write() as connection:
             if work.still_held(connection, claim):

@@ -32,6 +32,8 @@ _SQLITE_PRAGMAS = (
     "PRAGMA cache_size=-16000",
     "PRAGMA temp_store=MEMORY",
 )
+# PostgreSQL: serialization_failure, deadlock_detected. The same work succeeds when tried again.
+_LOST_TO_ANOTHER = frozenset({"40001", "40P01"})
 
 
 def now_micros() -> int:
@@ -100,7 +102,8 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """Run one durable transaction; nothing is visible unless it returns normally.
 
-        Raises StoreUnavailable when the database cannot be reached, is full or is read-only.
+        Raises StoreUnavailable when the database cannot be reached, is full or is read-only,
+        VersionConflict when another transaction was faster.
         """
         with _translated():
             if not self.is_sqlite:
@@ -140,6 +143,8 @@ def _translated() -> Iterator[None]:
     except IntegrityError as error:
         raise VersionConflict from error
     except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", "") in _LOST_TO_ANOTHER:
+            raise VersionConflict from error
         if isinstance(error, OperationalError) or error.connection_invalidated:
             raise StoreUnavailable from error
         raise

@@ -97,7 +97,9 @@ def _all() -> Iterator[Parameter]:
     yield _reference(17, report, "based-on", "basedOn", "ServiceRequest")
     yield _reference(18, report, "specimen", "specimen", "Specimen")
     yield _reference(19, report, "result", "result", "Observation")
-    yield _reference(20, report, "performer", "performer", "Organization", "Practitioner")
+    yield _reference(
+        20, report, "performer", "performer", "Organization", "Practitioner", "PractitionerRole"
+    )
 
     observation = "Observation"
     yield from _whose(30, observation)
@@ -117,7 +119,9 @@ def _all() -> Iterator[Parameter]:
     yield _status(53, order, "request-status")
     yield _dates(54, order, "authored", "authoredOn")
     yield _reference(55, order, "specimen", "specimen", "Specimen")
-    yield _reference(56, order, "requester", "requester", "Organization", "Practitioner")
+    yield _reference(
+        56, order, "requester", "requester", "Organization", "Practitioner", "PractitionerRole"
+    )
 
     yield from _whose(60, "Specimen")
     yield from _tokens(

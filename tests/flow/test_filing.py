@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from gateway import demo
+from gateway.errors import VersionConflict
+from gateway.pipeline import file
+from gateway.report import Report
 from gateway.store.database import Database
 from tests.flow.office import Desk
 
@@ -224,3 +227,29 @@ def test_a_worker_that_lost_its_lane_files_nothing(desk: Desk) -> None:
     assert file_part(lost, lost.parts[0], desk.office()) == "lost"
     assert desk.resources("DiagnosticReport") == []
     assert file_part(taken, taken.parts[0], desk.office()) == "filed"
+
+
+def test_a_part_that_lost_to_another_worker_is_filed_at_once_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, failures = file.Publisher.publish, iter([VersionConflict(), VersionConflict()])
+
+    def publish(self: file.Publisher, report: Report) -> list[str]:
+        outcome = real(self, report)
+        if failure := next(failures, None):
+            raise failure
+        return outcome
+
+    monkeypatch.setattr(file.Publisher, "publish", publish)
+    assert desk.send(_positive())["state"] == "filed"
+    assert len(desk.resources("DiagnosticReport")) == 1
+
+
+def test_a_part_that_always_loses_waits(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def publish(*_: object) -> list[str]:
+        raise VersionConflict
+
+    monkeypatch.setattr(file.Publisher, "publish", publish)
+    row = desk.send(_positive())
+    assert (row["state"], row["reason"]) == ("waiting", "conflict")
+    assert desk.resources("DiagnosticReport") == []
