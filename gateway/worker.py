@@ -6,7 +6,7 @@ import logging
 import threading
 from uuid import uuid4
 
-from gateway.errors import StoreUnavailable
+from gateway.errors import StoreUnavailable, VersionConflict
 from gateway.pipeline.file import Office, file_part
 from gateway.store import work
 
@@ -42,6 +42,8 @@ class Worker:
         while not self._stop.is_set():
             try:
                 busy = run_once(self._office, owner)
+            except VersionConflict:
+                busy = False  # another worker took the lane first
             except StoreUnavailable:
                 log.error("the store is unavailable; work goes on when it is back")  # noqa: TRY400 - expected, no trace
                 busy = False
