@@ -1,0 +1,37 @@
+"""The `gateway` command."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from gateway import __version__
+from gateway.cli.administration import client, db, token
+from gateway.cli.files import send, translate
+from gateway.cli.messages import messages
+from gateway.cli.roles import demo, listen, serve, up, work
+from gateway.errors import GatewayError
+
+
+class _Main(click.Group):
+    """Turns our errors into one line and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except GatewayError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Main)
+@click.version_option(__version__, prog_name="gateway")
+def main() -> None:
+    """HL7 v2 laboratory messages in, FHIR genomic reports out."""
+
+
+for _command in (
+    up, serve, listen, work, demo, translate, send, messages, client, token, db,
+):  # fmt: skip
+    main.add_command(_command)

@@ -1,0 +1,95 @@
+"""Commands for those who keep the gateway: schema, clients, tokens."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from typing import Any
+
+import click
+import orjson
+
+from gateway.cli.environment import database, settings
+from gateway.errors import InvalidSetting
+from gateway.oauth.clients import register
+from gateway.store import schema
+from gateway.store.clients import (
+    Token,
+    create_client,
+    find_client,
+    list_clients,
+    save_token,
+    token_digest,
+)
+from gateway.store.database import Database, now_micros
+
+_DEVELOPER = "development"
+
+
+@click.group()
+def db() -> None:
+    """Schema of the database."""
+
+
+@db.command("upgrade")
+def db_upgrade() -> None:
+    """Bring the schema up to date."""
+    schema.upgrade(database())
+    click.echo("the schema is current")
+
+
+@db.command("check")
+def db_check() -> None:
+    """Say whether the schema is what this release needs."""
+    opened = database()
+    problems = [] if schema.current(opened) else ["not at the newest migration"]
+    problems += schema.differences(opened)
+    click.echo("\n".join(problems) or "the schema is current")
+    sys.exit(1 if problems else 0)
+
+
+@click.group()
+def client() -> None:
+    """OAuth clients."""
+
+
+@client.command("create")
+@click.argument("name")
+@click.option("--scope", required=True, help="The most it may ask for, e.g. system/*.rs")
+@click.option("--jwks", required=True, type=click.File("rb"), help="Its public keys.")
+def client_create(name: str, scope: str, jwks: Any) -> None:
+    """Add a client and print its client_id."""
+    try:
+        keys = orjson.loads(jwks.read())
+    except orjson.JSONDecodeError as error:
+        raise InvalidSetting("not JSON", where="--jwks") from error
+    made = register(database(), name, scope, keys, now_micros())
+    click.echo(made.id)
+
+
+@client.command("list")
+def client_list() -> None:
+    """List the clients."""
+    with database().read() as connection:
+        for one in list_clients(connection):
+            click.echo(
+                f"{one.id}\t{'active' if one.active else 'inactive'}\t{one.name}\t{one.scope}"
+            )
+
+
+@click.command()
+@click.option("--scope", default="system/*.rs", show_default=True)
+def token(scope: str) -> None:
+    """Print an access token for trying things; only where GATEWAY_DEVELOPMENT is true."""
+    given = settings()
+    if not given.development:
+        raise InvalidSetting("tokens are given out only in development", where="development")
+    opened = Database(given.database_url)
+    now, value = now_micros(), secrets.token_urlsafe(32)
+    with opened.write() as connection:
+        if find_client(connection, _DEVELOPER) is None:
+            create_client(connection, client_id=_DEVELOPER, name="development", scope="system/*.rs",
+                          jwks="", now=now)  # fmt: skip
+        expires = now + given.token_seconds * 1_000_000
+        save_token(connection, token_digest(value), Token(_DEVELOPER, scope, now, expires))
+    click.echo(value)

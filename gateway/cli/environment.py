@@ -1,0 +1,34 @@
+"""What the environment gives every command: settings, a database, names for places."""
+
+from __future__ import annotations
+
+import os
+
+from gateway.app import start_logging
+from gateway.config import Settings, load_settings
+from gateway.errors import GatewayError
+from gateway.parse.er7 import field_name
+from gateway.store.database import Database
+
+
+def settings() -> Settings:
+    """Read the settings and begin to log by them."""
+    found = load_settings(os.environ)
+    start_logging(found)
+    return found
+
+
+def database() -> Database:
+    """Open the database of the settings, and make its folder."""
+    found = settings()
+    found.data.mkdir(parents=True, exist_ok=True)
+    return Database(found.database_url)
+
+
+def named_place(place: str) -> str:
+    """Name the field as the standard does, for people who do not know its number by heart."""
+    try:
+        name = field_name(place)
+    except GatewayError:  # a place in something other than ER7
+        name = ""
+    return f"{place} ({name})" if name else place

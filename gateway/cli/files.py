@@ -1,0 +1,99 @@
+"""Commands on message files."""
+
+from __future__ import annotations
+
+import json
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import click
+
+from gateway.app import mappings_folder
+from gateway.cli.environment import named_place
+from gateway.config import Settings
+from gateway.errors import GatewayError
+from gateway.fhir.bundle import to_json
+from gateway.fhir.xml import to_xml
+from gateway.pipeline.convert import Converted, convert
+from gateway.translate.mapping import load_mappings
+from gateway.wire.mllp import send as send_mllp
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(allow_dash=True))
+@click.option("--sender", default="", help="Use this sender's mapping.")
+@click.option("--format", "format_", type=click.Choice(["json", "xml"]), default="json")
+@click.option("--ndjson", is_flag=True, help="One line for each message.")
+@click.option("--explain", is_flag=True, help="Say where each source value went.")
+def translate(
+    files: tuple[str, ...], sender: str, format_: str, ndjson: bool, explain: bool
+) -> None:
+    """Translate message files (or - for standard input) to FHIR transaction Bundles."""
+    if ndjson and format_ == "xml":
+        raise click.UsageError("--ndjson goes with --format json only")
+    mappings = load_mappings(mappings_folder(Settings()))
+    failed = False
+    for name in files:
+        raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        try:
+            converted = convert(raw, mappings, sender)
+        except GatewayError as error:
+            click.echo(f"{name}: {error}", err=True)
+            failed = True
+            continue
+        for one in converted:
+            failed |= not _show(name, one, "ndjson" if ndjson else format_, explain)
+    sys.exit(1 if failed else 0)
+
+
+def _show(name: str, one: Converted, format_: str, explain: bool) -> bool:
+    for notice in one.refused:
+        click.echo(f"{name}: not translated: {named_place(notice.place)}: {notice.text}", err=True)
+    if explain:
+        _explain(one)
+    elif one.bundle:
+        click.echo(_written(one.bundle, format_).decode())
+    return not one.refused
+
+
+def _written(bundle: bytes, format_: str) -> bytes:
+    if format_ == "ndjson":
+        return bundle
+    # Decimals keep their digits: orjson alone would turn 0.50 into 0.5.
+    document = json.loads(bundle, parse_float=Decimal)
+    return to_xml(document) if format_ == "xml" else to_json(document, indent=True)
+
+
+def _explain(one: Converted) -> None:
+    for entry in one.translation.account:
+        where = entry.target or f"not translated: {entry.reason}"
+        click.echo(f"{entry.place}\t{where}")
+    for notice in one.translation.notices:
+        kind = "hold" if notice.hold else "warning"
+        click.echo(f"{named_place(notice.place)}\t{kind}: {notice.text}")
+    count = len(one.translation.account)
+    used = sum(1 for entry in one.translation.account if entry.target)
+    click.echo(f"accounted: {count} of {count} ({used} translated)")
+
+
+@click.command("send")
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False))
+@click.option("--to", required=True, help="mllp://host:port")
+def send(files: tuple[str, ...], to: str) -> None:
+    """Send message files over MLLP and print each answer; exit 1 unless all are AA or CA."""
+    host, _, port = to.removeprefix("mllp://").partition(":")
+    if not to.startswith("mllp://") or not port.isdigit():
+        raise click.UsageError("--to needs mllp://host:port")
+    payloads = [_with_returns(Path(name).read_bytes()) for name in files]
+    fine = True
+    for name, reply in zip(files, send_mllp(host, int(port), payloads), strict=True):
+        text = reply.decode("latin-1").replace("\r", "\n").rstrip()
+        fine &= "\nMSA|AA" in text or "\nMSA|CA" in text
+        click.echo(f"{name}\n{text}\n")
+    sys.exit(0 if fine else 1)
+
+
+def _with_returns(raw: bytes) -> bytes:
+    """A file saved by an editor ends its lines with LF; on the wire segments end with CR."""
+    return raw if b"\r" in raw else raw.replace(b"\n", b"\r")

@@ -1,0 +1,106 @@
+"""Commands that run until they are told to stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from gateway.app import open_parts
+from gateway.cli.environment import settings
+from gateway.config import Settings
+
+
+def _until_told(stop: Callable[[], None]) -> None:
+    """Wait for SIGTERM or SIGINT, then stop."""
+    told = threading.Event()
+
+    def tell(_number: int, _frame: FrameType | None) -> None:
+        told.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, tell)
+    told.wait()
+    stop()
+
+
+@click.command()
+def serve() -> None:
+    """Serve FHIR, OAuth, HL7 over HTTP and health."""
+    from granian import Granian
+    from granian.constants import Interfaces
+
+    given = settings()
+    Granian(
+        "gateway.app:create_app", factory=True, interface=Interfaces.WSGI, address=given.host,
+        port=given.port, workers=given.http_processes,
+        blocking_threads=given.http_threads, log_access=False,
+    ).serve()  # fmt: skip
+
+
+@click.command()
+def listen() -> None:
+    """Receive HL7 v2 over MLLP."""
+    listener = open_parts(settings()).listener()
+    listener.start()
+    _until_told(listener.stop)
+
+
+@click.command()
+def work() -> None:
+    """File what was accepted."""
+    worker = open_parts(settings()).worker()
+    worker.start()
+    _until_told(worker.stop)
+
+
+@click.command()
+def up() -> None:
+    """Run everything on this host: HTTP, MLLP and workers."""
+    given = settings()
+    open_parts(given, upgrade=True).database.close()
+    roles = [
+        subprocess.Popen([sys.executable, "-m", "gateway.cli", role])  # noqa: S603 - our own words
+        for role in ("serve", "listen", "work")
+    ]
+    ended = threading.Event()
+
+    def watch(role: subprocess.Popen[bytes]) -> None:
+        role.wait()
+        ended.set()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def stop() -> None:
+        for role in roles:
+            role.terminate()
+        for role in roles:
+            role.wait()
+
+    for role in roles:
+        threading.Thread(target=watch, args=(role,), daemon=True).start()
+    _until_told(stop)
+    sys.exit(1 if any(role.returncode not in (0, -signal.SIGTERM) for role in roles) else 0)
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Stop after the table; exit 0 when all is as expected.")
+@click.option("--port", default=8000, show_default=True)
+@click.option("--mllp-port", default=2575, show_default=True)
+@click.option("--data", type=click.Path(path_type=Path), default=None, help="An empty folder.")
+def demo(once: bool, port: int, mllp_port: int, data: Path | None) -> None:
+    """Start everything with invented patients, send sample messages, show what became of them."""
+    from gateway.demo import run
+
+    settings = replace(
+        Settings(), port=port, mllp_port=mllp_port, base_url=f"http://127.0.0.1:{port}",
+        development=True,
+    )  # fmt: skip
+    sys.exit(run(settings, data, once))
