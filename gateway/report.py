@@ -119,6 +119,14 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
+class Ratio:
+    """Two numbers that belong together, such as a titre `1:128`."""
+
+    numerator: Quantity
+    denominator: Quantity
+
+
+@dataclass(frozen=True, slots=True)
 class Variant:
     """One discrete variant found (or named as absent); `key` is the sender's group, OBX-4.
 
@@ -177,29 +185,115 @@ class Implication:
     phenotypes: tuple[Code, ...] = ()
     inheritance: Code = Code()
     evidence: tuple[Code, ...] = ()
+    effects: tuple[Code, ...] = ()
+    medications: tuple[Code, ...] = ()
+    therapies: tuple[Code, ...] = ()
+    coding_hgvs: Code = Code()
+    transcript: Code = Code()
+    protein_hgvs: Code = Code()
+    protein_reference: Code = Code()
+    feature_consequences: tuple[Code, ...] = ()
+    functional_effect: Code = Code()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Haplotype:
+    """Variants named as a whole; `kind` is haplotype (one copy) or genotype (both copies).
+
+    `name` is a star allele, an HGVS of several variants, or the sender's words.
+    """
+
+    key: str
+    kind: str = "haplotype"
+    place: str = ""
+    status: str = "final"
+    name: Code = Code()
+    genes: tuple[Code, ...] = ()
+    method: Code = Code()
+    derived_from: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """Whether two variants lie on one copy (Cis) or on two (Trans), and how that is known."""
+
+    key: str
+    derived_from: tuple[str, ...]
+    place: str = ""
+    status: str = "final"
+    relationship: Code = Code()
+    basis: Code = Code()
+
+
+@dataclass(frozen=True, slots=True)
+class Biomarker:
+    """A biomarker of a whole specimen (burden, instability, expression), in `value` or words."""
+
+    key: str
+    code: Code
+    place: str = ""
+    status: str = "final"
+    value: Code | Quantity | str = ""
+    genes: tuple[Code, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A plain laboratory result: one OBX that no genomic field takes.
+
+    `value` has the meaning of OBX-2; `value_type` is the FHIR `value[x]` type it goes into.
+    `key` names it within its report, so that a later version finds it. `panel` is OBR-4.
+    """
+
+    key: str
+    code: Code
+    place: str = ""
+    status: str = "final"
+    value: Code | Quantity | Range | Ratio | str = ""
+    value_type: str = "string"
+    absent: Code = Code()
+    interpretation: tuple[Code, ...] = ()
+    reference_range: Range | None = None
+    reference_text: str = ""
+    effective: str = ""
+    method: Code = Code()
+    panel: Code = Code()
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """A proposed follow-up (LL1037-2); `reason` is the key of an Implication, if any."""
+    """A proposal: `kind` is followup (LL1037-2) or medication (LL4049-4).
+
+    `reason` is the key of an Implication, if any.
+    """
 
     key: str
     action: Code
     reason: str = ""
+    kind: str = "followup"
 
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """What was done: how, on which build, and which genes or regions were looked at."""
+    """What was done: how, on which build, and which genes or regions were looked at.
+
+    `tested` are alleles that were looked for, found or not; `versions` name the databases used.
+    """
 
     methods: tuple[Code, ...] = ()
     genome_build: Code = Code()
     source_class: Code = Code()
     genes_studied: tuple[Code, ...] = ()
     genes_uncalled: tuple[Code, ...] = ()
-    regions: str = ""
+    regions: tuple[str, ...] = ()
+    regions_uncalled: tuple[str, ...] = ()
+    tested: tuple[Code, ...] = ()
     reference_transcripts: tuple[Code, ...] = ()
+    versions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +313,8 @@ class Report:
     `status` is a FHIR diagnostic-report-status; `status_from` says which field gave it, or
     `derived`. `clock` orders versions (OBR-22, else MSH-7) and `sent` breaks its
     ties (MSH-7). `snapshot`: findings missing from
-    a newer version are withdrawn (True), stay (False), or hold the report (None).
+    a newer version are withdrawn (True), stay (False), or hold the report (None). `genomic` is
+    False for a report of plain laboratory results alone.
     """
 
     number: Identifier
@@ -240,6 +335,10 @@ class Report:
     outcome: Code = Code()
     variants: tuple[Variant, ...] = ()
     implications: tuple[Implication, ...] = ()
+    haplotypes: tuple[Haplotype, ...] = ()
+    phases: tuple[Phase, ...] = ()
+    biomarkers: tuple[Biomarker, ...] = ()
+    results: tuple[Result, ...] = ()
     recommendations: tuple[Recommendation, ...] = ()
     analysis: Analysis = Analysis()
     authors: tuple[Practitioner, ...] = ()
@@ -247,6 +346,7 @@ class Report:
     tested_subject: str = "self"
     record_class: str = "nhs"
     snapshot: bool | None = None
+    genomic: bool = True
 
 
 @dataclass(frozen=True, slots=True)

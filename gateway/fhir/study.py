@@ -143,7 +143,7 @@ def _analysis_extensions(graph: Graph, given: Analysis) -> list[Json]:
 def _regions(given: Analysis) -> list[Json]:
     made: list[Json] = []
     if given.regions:
-        made.append(terms.extension("description", "valueString", given.regions))
+        made.append(terms.extension("description", "valueString", "; ".join(given.regions)))
     for name, genes in (("studied", given.genes_studied), ("uncalled", given.genes_uncalled)):
         made += [
             terms.extension(name, "valueCodeableConcept", concept)

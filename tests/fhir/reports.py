@@ -152,7 +152,7 @@ PANEL = Analysis(
     genome_build=GRCH38,
     source_class=GERMLINE,
     genes_studied=(BRCA1, BRCA2, Code("PALB2")),
-    regions="All coding exons and 20 bases either side",
+    regions=("All coding exons and 20 bases either side",),
     reference_transcripts=(refseq("NM_007294.4"), refseq("NM_000059.4")),
 )
 
