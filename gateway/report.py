@@ -201,7 +201,8 @@ class Implication:
 class Haplotype:
     """Variants named as a whole; `kind` is haplotype (one copy) or genotype (both copies).
 
-    `name` is a star allele, an HGVS of several variants, or the sender's words.
+    `name` is a star allele, an HGVS of several variants, or the sender's words; `type` is how
+    the variants belong together (81263-6).
     """
 
     key: str
@@ -209,6 +210,7 @@ class Haplotype:
     place: str = ""
     status: str = "final"
     name: Code = Code()
+    type: Code = Code()
     genes: tuple[Code, ...] = ()
     method: Code = Code()
     derived_from: tuple[str, ...] = ()
@@ -281,7 +283,7 @@ class Recommendation:
 class Analysis:
     """What was done: how, on which build, and which genes or regions were looked at.
 
-    `tested` are alleles that were looked for, found or not; `versions` name the databases used.
+    `tested` are alleles that were looked for, found or not.
     """
 
     methods: tuple[Code, ...] = ()
@@ -293,7 +295,6 @@ class Analysis:
     regions_uncalled: tuple[str, ...] = ()
     tested: tuple[Code, ...] = ()
     reference_transcripts: tuple[Code, ...] = ()
-    versions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,6 +133,28 @@ DIAGNOSTIC = (
     Component("inheritance", "condition-inheritance", "Inheritance", code_system=terms.TBD),
 )
 
-THERAPEUTIC = (*_IMPLICATION, Component("phenotypes", "81259-4", "Phenotype", many=True))
+THERAPEUTIC = (
+    *_IMPLICATION,
+    Component("effects", "therapeutic-implication", "Effect", code_system=terms.TBD, many=True),
+    Component("phenotypes", "81259-4", "Context", many=True),
+    Component("medications", "51963-7", "Medication assessed", many=True),
+    Component("therapies", "associated-therapy", "Therapy", code_system=terms.TBD, many=True),
+)
 
-CONSEQUENCE = _IMPLICATION
+CONSEQUENCE = (
+    *_IMPLICATION,
+    _hgvs("coding_hgvs", "48004-6", "Coding HGVS"),
+    Component("transcript", "51958-7", "Transcript"),
+    _hgvs("protein_hgvs", "48005-3", "Protein HGVS"),
+    Component("protein_reference", "protein-ref-seq", "Protein", code_system=terms.TBD),
+    Component(
+        "feature_consequences",
+        "feature-consequence",
+        "Consequence",
+        code_system=terms.TBD,
+        many=True,
+    ),
+    Component("functional_effect", "functional-effect", "Effect", code_system=terms.TBD),
+)
+
+BIOMARKER = (Component("genes", "48018-6", "Gene", many=True),)

@@ -15,7 +15,18 @@ from gateway.fhir.components import Component, Kind
 from gateway.fhir.composed import Graph
 from gateway.fhir.study import TESTED
 from gateway.fhir.terms import Json
-from gateway.report import Code, Implication, Range, Recommendation, Report, Variant
+from gateway.report import (
+    Biomarker,
+    Code,
+    Haplotype,
+    Implication,
+    Phase,
+    Quantity,
+    Range,
+    Recommendation,
+    Report,
+    Variant,
+)
 
 IMPLICATIONS: Mapping[str, tuple[str, tuple[Component, ...]]] = {
     "diagnostic": ("diagnostic-implication", components.DIAGNOSTIC),
@@ -27,6 +38,11 @@ IMPLICATIONS: Mapping[str, tuple[str, tuple[Component, ...]]] = {
 _WITHDRAWN = frozenset({"cancelled", "entered-in-error"})
 _MITOCHONDRIAL = frozenset({"M", "MT", "CHRM", "CHRMT"})
 
+_NAMED_AS = {"haplotype": "84414-2", "genotype": "84413-4"}
+_RECOMMENDED = {
+    "followup": ("followup-recommendation", "diagnostic"),
+    "medication": ("medication-recommendation", "therapeutic"),
+}
 _NO_RANGE = Range()
 _PRESENCE = Component(
     "presence", "", "Result", system=terms.LOINC, answers=frozenset(terms.PRESENCE)
@@ -48,12 +64,24 @@ def add_findings(graph: Graph, report: Report) -> None:
         role = graph.numbered(_variant_role(variant))
         target = graph.add("Observation", role, _variant(graph, report, variant))
         found.setdefault(variant.key, []).append((role, target))
-    meant: dict[str, str] = {}
+    for haplotype in report.haplotypes:
+        role = graph.numbered(f"{haplotype.kind}:{_word(haplotype.name)}")
+        target = graph.add("Observation", role, _haplotype(graph, report, haplotype, found))
+        found.setdefault(haplotype.key, []).append((role, target))
+    for phase in report.phases:
+        role = graph.numbered("|".join(["phase", *(of for of, _ in _about(phase, found))]))
+        graph.add("Observation", role, _phase(graph, report, phase, found))
+    for biomarker in report.biomarkers:
+        role = graph.numbered(f"biomarker:{_word(biomarker.code)}")
+        graph.add("Observation", role, _biomarker(graph, report, biomarker))
+    meant: dict[tuple[str, str], str] = {}
     for implication in report.implications:
         about = _about(implication, found)
         role = graph.numbered(_implication_role(implication, about[0][0]))
         content = _implication(graph, report, implication, [target for _, target in about])
-        meant.setdefault(implication.key, graph.add("Observation", role, content))
+        meant.setdefault(
+            (implication.key, implication.kind), graph.add("Observation", role, content)
+        )
     # A withdrawn report recommends nothing, and the profile fixes the Task's status.
     if report.status not in _WITHDRAWN:
         for recommendation in report.recommendations:
@@ -75,10 +103,10 @@ def _implication_role(given: Implication, of: str) -> str:
     return f"implication:{of}|{given.kind}|{phenotype}"
 
 
-def _about(given: Implication, found: _Found) -> list[tuple[str, str]]:
+def _about(given: Implication | Phase | Haplotype, found: _Found) -> list[tuple[str, str]]:
     if not given.derived_from or any(key not in found for key in given.derived_from):
         raise NotConformant(
-            "an implication must name findings of its own report", where="Observation.derivedFrom"
+            "this must be about findings of its own report", where="Observation.derivedFrom"
         )
     return [one for key in given.derived_from for one in found[key]]
 
@@ -135,6 +163,55 @@ def _implication(
     )
 
 
+def _haplotype(graph: Graph, report: Report, given: Haplotype, found: _Found) -> Json:
+    made, unbound = _components(components.FINDING, given)
+    code = terms.concept(terms.LOINC, _NAMED_AS[given.kind])
+    about = [target for _, target in _about(given, found)] if given.derived_from else []
+    kind = [f"Type: {given.type.text}"] if given.type and given.type != given.name else []
+    return terms.put(
+        _observation(graph, report, given.kind, code, given.status),
+        {
+            "valueCodeableConcept": terms.codeable(given.name),
+            "note": _notes((*kind, *given.notes), unbound),
+            "method": terms.codeable(given.method),
+            "derivedFrom": terms.references(about),
+            "component": made,
+        },
+    )
+
+
+def _phase(graph: Graph, report: Report, given: Phase, found: _Found) -> Json:
+    code = terms.concept(terms.LOINC, "82120-7")
+    about = [target for _, target in _about(given, found)]
+    return terms.put(
+        _observation(graph, report, "sequence-phase-relationship", code, given.status),
+        {
+            "valueCodeableConcept": terms.codeable(given.relationship),
+            "method": terms.codeable(given.basis),
+            "derivedFrom": terms.references(about),
+        },
+    )
+
+
+def _biomarker(graph: Graph, report: Report, given: Biomarker) -> Json:
+    code = terms.codeable(given.code)
+    made, _ = _components(components.BIOMARKER, given)
+    content = _observation(graph, report, "molecular-biomarker", code, given.status)
+    content["category"] = [*_CATEGORY, terms.concept(terms.TBD, "biomarker-category")]
+    return terms.put(
+        content,
+        {**_value(given.value), "note": _notes(given.notes, ()), "component": made},
+    )
+
+
+def _value(given: Code | Quantity | str) -> Json:
+    if isinstance(given, Code):
+        return {"valueCodeableConcept": terms.codeable(given)}
+    if isinstance(given, Quantity):
+        return {"valueQuantity": terms.quantity(given)}
+    return {"valueString": given}
+
+
 def _placed(given: Variant) -> Variant:
     """Name the chromosome as the required list does; the mitochondrion is not on it."""
     if given.chromosome.code or not given.chromosome:
@@ -156,13 +233,13 @@ def _placed(given: Variant) -> Variant:
 
 
 def _components(
-    rows: Iterable[Component], given: Variant | Implication
+    rows: Iterable[Component], given: Variant | Implication | Haplotype | Biomarker
 ) -> tuple[list[Json], list[tuple[str, Code]]]:
     """Make the components, and list the codes that break a required binding."""
     made: list[Json] = []
     unbound: list[tuple[str, Code]] = []
     for row in rows:
-        field = getattr(given, row.field)
+        field = getattr(given, row.field, None)
         for value in field if row.many and isinstance(field, tuple) else (field,):
             if not value or value == _NO_RANGE:
                 continue
@@ -189,10 +266,11 @@ def _notes(notes: Iterable[str], unbound: Iterable[tuple[str, Code]]) -> list[Js
     return [{"text": text} for text in (*notes, *said) if text]
 
 
-def _add_task(graph: Graph, given: Recommendation, meant: Mapping[str, str]) -> None:
-    reason = meant.get(given.reason)
+def _add_task(graph: Graph, given: Recommendation, meant: Mapping[tuple[str, str], str]) -> None:
+    profile, about = _RECOMMENDED[given.kind]
+    reason = meant.get((given.reason, about))
     content = terms.put(
-        terms.resource("Task", "followup-recommendation"),
+        terms.resource("Task", profile),
         {
             "status": "requested",
             "intent": "proposal",

@@ -98,7 +98,7 @@ def _facts(report: Report) -> Iterator[str]:
     facts = (
         ("Outcome", _shown(report.outcome)),
         ("Genes studied", _listed(report.analysis.genes_studied)),
-        ("Regions studied", report.analysis.regions),
+        ("Regions studied", "; ".join(report.analysis.regions)),
         ("Document", ", ".join(one.title or one.media_type for one in report.attachments)),
         ("Status", _status(report)),
     )

@@ -122,7 +122,7 @@ def _analysis(graph: Graph, given: Analysis) -> Json:
             "extension": _analysis_extensions(graph, given),
             "status": "completed",
             "subject": terms.reference(graph.subject),
-            "note": _transcripts(given),
+            "note": _words(given),
         },
     )
 
@@ -152,10 +152,15 @@ def _regions(given: Analysis) -> list[Json]:
     return made
 
 
-def _transcripts(given: Analysis) -> list[Json]:
-    # The profile has no place for the transcripts of a whole panel.
-    shown = ", ".join(_shown(given.reference_transcripts))
-    return [{"text": f"Reference transcripts: {shown}"}] if shown else []
+def _words(given: Analysis) -> list[Json]:
+    """What the profile has no place for: alleles looked for, transcripts, gaps."""
+    said = (
+        ("Alleles tested", _shown(given.tested)),
+        ("Reference transcripts", _shown(given.reference_transcripts)),
+        ("Regions not called", given.regions_uncalled),
+    )
+    joined = ((name, ", ".join(values)) for name, values in said)
+    return [{"text": f"{name}: {values}"} for name, values in joined if values]
 
 
 def _shown(codes: Iterable[Code]) -> Iterable[str]:

@@ -44,6 +44,9 @@ PRESENCE = {
 }
 ABSENT = "LA9634-2"
 UNCERTAIN_SIGNIFICANCE = "LA26333-7"
+PHASE = f"{_TERMINOLOGY}sequence-phase-relationship-cs"
+PHASES = frozenset({"Cis", "Trans", "Indeterminate", "Unknown"})
+MEDICATION_ACTIONS = frozenset(("LA26421-0", "LA26422-8", "LA26423-6", "LA26424-4", "LA26425-1"))
 CONFIDENCES = ("high", "intermediate", "low")
 
 CHROMOSOMES = {

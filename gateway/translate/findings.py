@@ -2,45 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.errors import Hold, InvalidAttachment, MissingField
 from gateway.message import Segment
-from gateway.report import Attachment, Code, Implication, Recommendation, Variant
 from gateway.translate.apply import Scope
 from gateway.translate.attachment import find_document
+from gateway.translate.build import Findings, Group, build
 from gateway.translate.groups import Kind, Observed, observations
 from gateway.translate.mapping import Rule, SenderMapping
 
 _LINES = frozenset({"TX", "FT", "ST"})
-_OF_FINDING = frozenset({"variant", "implication"})
-PRESENT = Code("Present", "LA9633-4", "http://loinc.org", "Present")
+_VARIANT_SECTIONS = frozenset(
+    ("variant", "implication", "therapy", "consequence", "phase", "medication_recommendation")
+)
+_SECTIONS = {
+    Kind.VARIANT: _VARIANT_SECTIONS,
+    Kind.COMPLEX: frozenset(("haplotype", "genotype", "implication", "therapy")),
+    Kind.DRUG: frozenset(("haplotype", "genotype", "therapy", "medication_recommendation")),
+}
+_OF_FINDING = frozenset().union(*_SECTIONS.values()) - {"medication_recommendation"}
 _NO_OBSERVATION = "none"
-# OBX-11 of a group where its segments differ: what needs most care wins.
-_CARE = ("entered-in-error", "corrected", "amended", "preliminary", "registered", "cancelled",
-         "final")  # fmt: skip
-
-
-@dataclass(slots=True)
-class _Group:
-    first: Segment
-    statuses: list[str] = field(default_factory=list)
-    values: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Findings:
-    """What the observations of one report say; `fields` holds report, order and analysis values."""
-
-    fields: dict[str, dict[str, Any]] = field(default_factory=dict)
-    variants: tuple[Variant, ...] = ()
-    implications: tuple[Implication, ...] = ()
-    recommendations: tuple[Recommendation, ...] = ()
-    attachments: list[Attachment] = field(default_factory=list)
-    narrative: list[str] = field(default_factory=list)
-    statuses: list[str] = field(default_factory=list)
 
 
 class FindingsReader:
@@ -51,7 +33,7 @@ class FindingsReader:
         self.desk = scope.desk
         self.mapping = mapping
         self.found = Findings()
-        self._groups: dict[str, _Group] = {}
+        self._groups: dict[str, Group] = {}
 
     def read(self) -> Findings:
         """Read every observation and note, and build the findings."""
@@ -61,7 +43,7 @@ class FindingsReader:
                 self._observation(by_segment[id(segment)])
             elif segment.name == "NTE" and segment.raw(3):
                 self._line(segment, 3)
-        self._build()
+        build(self.found, self._groups, self.desk)
         return self.found
 
     def _observation(self, one: Observed) -> None:
@@ -81,17 +63,16 @@ class FindingsReader:
             self.found.attachments.append(document)
             self.desk.used(place, "report.attachments")
         elif not self._use_rules(one, status):
-            self._otherwise(one)
+            self._otherwise(one, status)
 
     def _use_rules(self, one: Observed, status: str) -> bool:
         rules = [*self.mapping.by_code.get(one.code, ()), *self.mapping.any_code]
         rules = [rule for rule in rules if self.scope.holds(rule, one.segment)]
-        if one.kind is Kind.COMPLEX:
-            rules = []
-        if one.kind is Kind.VARIANT:
-            rules = [rule for rule in rules if rule.section in _OF_FINDING] or rules
+        if one.kind in _SECTIONS:
+            own = [rule for rule in rules if rule.section in _SECTIONS[one.kind]]
+            rules = own or ([] if one.kind is Kind.DRUG else _of_study(rules))
         else:
-            rules = [rule for rule in rules if rule.section not in _OF_FINDING]
+            rules = _of_study(rules) if one.kind is Kind.STUDY else []
         for rule in rules:
             self._use(rule, one, status)
         return bool(rules)
@@ -115,21 +96,43 @@ class FindingsReader:
         self.desk.used(place, rule.label)
 
     def _section(self, name: str, one: Observed, status: str) -> dict[str, Any]:
-        if name not in _OF_FINDING:
+        if name not in _SECTIONS.get(one.kind, ()):
             return self.found.fields.setdefault(name, {})
-        group = self._groups.setdefault(one.key, _Group(one.segment))
-        group.statuses.append(status)
-        return group.values.setdefault(name, {})
+        return self._group(one, status).values.setdefault(name, {})
 
-    def _otherwise(self, one: Observed) -> None:
+    def _group(self, one: Observed, status: str) -> Group:
+        group = self._groups.setdefault(
+            one.key, Group(one.key, one.kind, one.segment.place, one.within)
+        )
+        group.statuses.append(status)
+        return group
+
+    def _otherwise(self, one: Observed, status: str) -> None:
         segment, place = one.segment, f"{one.segment.place}-5"
         if not one.code and not self.scope.message.piece(segment.raw(3), 2).strip():
             self.desk.hold_for(MissingField("this result has no code", where=f"{segment.place}-3"))
             self.desk.left(place, "no code in OBX-3")
-        elif segment.raw(2) in _LINES and one.kind is Kind.STUDY:
+        elif one.kind in _SECTIONS and not one.key.startswith("#"):
+            self._note(one, status)
+        elif segment.raw(2) in _LINES and one.kind is not Kind.UNKNOWN:
             self._line(segment, 5)
         elif segment.raw(5):
             self.desk.left(place, f"no mapping for an observation of a {one.kind}")
+
+    def _note(self, one: Observed, status: str) -> None:
+        """Keep what no field of a finding takes, as words beside that finding."""
+        message, segment = self.scope.message, one.segment
+        if not segment.raw(5):
+            return
+        names = [message.piece(segment.raw(3), number).strip() for number in (2, 1)]
+        value = "; ".join(
+            " ".join(part.strip() for part in message.components(raw) if part.strip())
+            for raw in message.repetitions(segment.raw(5))
+        )
+        unit = message.piece(segment.raw(6), 1).strip()
+        name = next(filter(None, names))
+        self._group(one, status).notes.append(f"{name}: {value} {unit}".rstrip())
+        self.desk.used(f"{segment.place}-5", f"{one.kind.name.lower()}.notes")
 
     def _line(self, segment: Segment, number: int) -> None:
         message = self.scope.message
@@ -146,32 +149,6 @@ class FindingsReader:
             self.desk.hold(f"{segment.place}-11", "unknown result status", Hold.CODE)
         return row.target if row else ""
 
-    def _build(self) -> None:
-        variants, implications = [], []
-        for key, group in self._groups.items():
-            values = group.values.get("variant", {})
-            if "presence" not in values:
-                self.desk.warn(group.first.place, f"group {key}: no 69548-6, so taken as present")
-            values = {"presence": PRESENT, **values}
-            status = next((one for one in _CARE if one in group.statuses), "")
-            variants.append(Variant(key, group.first.place, status, **values))
-            meaning = group.values.get("implication")
-            if meaning:
-                implications.append(
-                    Implication(key, (key,), "diagnostic", group.first.place, status, **meaning)
-                )
-        self.found.variants = tuple(variants)
-        self.found.implications = tuple(implications)
-        self.found.recommendations = _recommendations(
-            self.found.fields.pop("recommendation", {}), implications
-        )
 
-
-def _recommendations(
-    values: Mapping[str, Any], implications: list[Implication]
-) -> tuple[Recommendation, ...]:
-    action = values.get("action")
-    if not action:
-        return ()
-    reason = implications[0].key if len(implications) == 1 else ""
-    return (Recommendation("1", action, reason),)
+def _of_study(rules: list[Rule]) -> list[Rule]:
+    return [rule for rule in rules if rule.section not in _OF_FINDING]

@@ -15,7 +15,10 @@ from enum import StrEnum
 from gateway.message import Message, Segment
 
 _VARIANT = re.compile(r"2[a-z]+")
-_COMPLEX = re.compile(r"[3-9][a-z]+(?:\.\d+[a-z]+)?")
+_COMPLEX = re.compile(r"3[a-z]+")
+_MEMBER = re.compile(r"(3[a-z]+)\.\d+[a-z]+")
+_DRUG = re.compile(r"4[a-z]+(?:\.\d*[a-z]*)?")
+_UNKNOWN = re.compile(r"[5-9][a-z]+.*")
 # A variant is defined by its name, an identifier, or a statement that it is there.
 _DEFINING = frozenset(
     ("48004-6", "41103-3", "81290-9", "81291-7", "81252-9", "69548-6", "69547-8", "48005-3")
@@ -24,21 +27,28 @@ _OPENING = frozenset({"48018-6", "69548-6"})
 
 
 class Kind(StrEnum):
-    """What a group of observations is about."""
+    """What a group of observations is about (conversion.md 6.1)."""
 
     STUDY = "study"
     VARIANT = "variant"
-    COMPLEX = "complex"
+    COMPLEX = "complex variant"
+    DRUG = "pharmacogenomic result"
+    UNKNOWN = "group that is not agreed"
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """One OBX with its code (OBX-3.1) and the group it belongs to."""
+    """One OBX with its code (OBX-3.1) and the group it belongs to.
+
+    `key` is OBX-4, after the number of its OBR where a report has several; `within` is the key of
+    the complex variant that a simple one is part of.
+    """
 
     segment: Segment
     code: str
     kind: Kind
     key: str
+    within: str = ""
 
 
 def result_groups(message: Message) -> Iterator[Message]:
@@ -81,29 +91,42 @@ def merged_groups(message: Message, number: Callable[[Message], str]) -> Iterato
 
 def observations(message: Message) -> list[Observed]:
     """Assign every OBX of one report to its group."""
-    found = [
-        (segment, message.piece(segment.raw(3), 1).strip(), segment.raw(4).strip())
-        for segment in message.segments
-        if segment.name == "OBX"
-    ]
-    implicit = any(not sub_id and code in _DEFINING for _, code, sub_id in found)
+    found = []
+    orders = 0
+    for segment in message.segments:
+        if segment.name == "OBR":
+            orders += 1
+        elif segment.name == "OBX":
+            code = message.piece(segment.raw(3), 1).strip()
+            prefix = f"{orders}:" if orders > 1 else ""
+            found.append((segment, code, segment.raw(4).strip().lower(), prefix))
+    implicit = any(not sub_id and code in _DEFINING for _, code, sub_id, _ in found)
     return list(_implicit(found)) if implicit else [_explicit(*entry) for entry in found]
 
 
-def _explicit(segment: Segment, code: str, sub_id: str) -> Observed:
+def _explicit(segment: Segment, code: str, sub_id: str, prefix: str) -> Observed:
+    key = prefix + sub_id
+    if member := _MEMBER.fullmatch(sub_id):
+        return Observed(segment, code, Kind.VARIANT, key, prefix + member[1])
+    return Observed(segment, code, _kind(sub_id), key)
+
+
+def _kind(sub_id: str) -> Kind:
     if _VARIANT.fullmatch(sub_id):
-        return Observed(segment, code, Kind.VARIANT, sub_id)
+        return Kind.VARIANT
     if _COMPLEX.fullmatch(sub_id):
-        return Observed(segment, code, Kind.COMPLEX, sub_id)
-    return Observed(segment, code, Kind.STUDY, sub_id)
+        return Kind.COMPLEX
+    if _DRUG.fullmatch(sub_id):
+        return Kind.DRUG
+    return Kind.UNKNOWN if _UNKNOWN.fullmatch(sub_id) else Kind.STUDY
 
 
-def _implicit(found: list[tuple[Segment, str, str]]) -> Iterator[Observed]:
+def _implicit(found: list[tuple[Segment, str, str, str]]) -> Iterator[Observed]:
     """Without sub-ids, a new variant starts where an opening code comes a second time."""
     number, seen = 1, set[str]()
-    for segment, code, sub_id in found:
+    for segment, code, sub_id, prefix in found:
         if sub_id:
-            yield _explicit(segment, code, sub_id)
+            yield _explicit(segment, code, sub_id, prefix)
             continue
         if code in _OPENING and code in seen and seen & _DEFINING:
             number, seen = number + 1, set()

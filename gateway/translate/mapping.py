@@ -33,7 +33,14 @@ SECTIONS: Mapping[str, type] = MappingProxyType(
         "analysis": report.Analysis,
         "variant": report.Variant,
         "implication": report.Implication,
+        "therapy": report.Implication,
+        "consequence": report.Implication,
+        "haplotype": report.Haplotype,
+        "genotype": report.Haplotype,
+        "phase": report.Phase,
+        "biomarker": report.Biomarker,
         "recommendation": report.Recommendation,
+        "medication_recommendation": report.Recommendation,
     }
 )
 # Fields that the gateway decides, not a mapping.

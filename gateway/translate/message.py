@@ -24,8 +24,9 @@ from gateway.report import (
     Variant,
 )
 from gateway.translate.apply import Scope
+from gateway.translate.build import Findings
 from gateway.translate.desk import Desk
-from gateway.translate.findings import Findings, FindingsReader
+from gateway.translate.findings import FindingsReader
 from gateway.translate.groups import merged_groups
 from gateway.translate.mapping import SenderMapping
 
@@ -36,6 +37,7 @@ _OBSERVATION_STATUS = {
     "final": "final", "amended": "amended", "corrected": "corrected", "appended": "final",
     "cancelled": "cancelled", "entered-in-error": "entered-in-error",
 }  # fmt: skip
+_FINDINGS = ("variants", "implications", "haplotypes", "phases", "biomarkers", "results")
 
 
 def translate(message: Message, mapping: SenderMapping) -> Translation:
@@ -108,6 +110,7 @@ def _built(
     values.setdefault("clock", values.get("issued") or "")
     specimen = fields["specimen"]
     status = _OBSERVATION_STATUS[values["status"]]
+    values |= {name: _with_status(getattr(found, name), status) for name in _FINDINGS}
     return Report(
         number=number,
         laboratory=values.pop("laboratory", None) or Organization(mapping.sender.name),
@@ -116,18 +119,17 @@ def _built(
         order=Order(**fields["order"]),
         specimens=(Specimen(**specimen),) if specimen else (),
         analysis=_analysis(fields["analysis"], found.variants),
-        variants=tuple(
-            one if one.status else replace(one, status=status) for one in found.variants
-        ),
-        implications=tuple(
-            one if one.status else replace(one, status=status) for one in found.implications
-        ),
-        recommendations=found.recommendations,
+        recommendations=tuple(found.recommendations),
         attachments=tuple(found.attachments),
         record_class=mapping.sender.record_class,
         snapshot=mapping.sender.snapshot,
         **values,
     )
+
+
+def _with_status(findings: list[Any], status: str) -> tuple[Any, ...]:
+    """Give a finding without a status of its own that of its report."""
+    return tuple(one if one.status else replace(one, status=status) for one in findings)
 
 
 def _add(values: dict[str, Any], name: str, value: Any) -> None:
@@ -137,7 +139,7 @@ def _add(values: dict[str, Any], name: str, value: Any) -> None:
         values.setdefault(name, value)
 
 
-def _analysis(values: dict[str, Any], variants: tuple[Variant, ...]) -> Analysis:
+def _analysis(values: dict[str, Any], variants: list[Variant]) -> Analysis:
     """The study looked at least at the genes it found something in, on the build it names."""
     analysis = Analysis(**values)
     if analysis.genes_studied or not variants:

@@ -78,6 +78,14 @@ def read_text(found: Found) -> str | None:
     return row.target
 
 
+def read_words(found: Found) -> str | None:
+    """`words`: all components as one text, the two ends of a range with a dash between them."""
+    parts = [part.strip() for part in found.desk.message.components(found.raw)]
+    said = [part for part in parts if part]
+    ends = len(said) == 2 and all(_RANGE_END.fullmatch(part) for part in said)
+    return ("-" if ends else " ").join(said) or None
+
+
 def read_moment(found: Found) -> str:
     """`date`: a date or time, as precise as it was sent."""
     text, ambiguous = read_time(found.parts[0], found.desk.zone)
@@ -270,6 +278,7 @@ def read_person(found: Found) -> Practitioner | None:
 
 READERS: dict[str, tuple[Reader, type]] = {
     "text": (read_text, str),
+    "words": (read_words, str),
     "date": (read_moment, str),
     "day": (read_day, str),
     "coded": (read_coded, Code),

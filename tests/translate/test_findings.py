@@ -152,7 +152,7 @@ def test_text_lines_are_narrative_in_order_and_the_rest_is_named_by_position(
         "TX|L1^Line^L||First line||||||F",
         "TX|L1^Line^L||Second \\T\\ last\\.br\\line||||||F",
         "NM|2345-7^Glucose^LN||5.4||||||F",
-        "CWE|48018-6^^LN|3a.1a|HGNC:1101^BRCA2^HGNC-Symb||||||F",
+        "CWE|48018-6^^LN|7a|HGNC:1101^BRCA2^HGNC-Symb||||||F",
     )
     assert _report(translation).narrative == ("First line", "Second & last\nline")
     assert [(one.place, bool(one.target)) for one in translation.account] == [
@@ -196,3 +196,108 @@ def test_several_obr_of_one_report_number_are_one_report(mappings: Mappings) -> 
         ("R-1", "One"),
         ("R-2", "Two"),
     ]
+
+
+COMPLEX = (
+    "CWE|81262-8^^LN|3a|NM_000157.4:c.[1226A>G;1448T>C]^^HGVS.c||||||F",
+    "CWE|81263-6^^LN|3a|{type}^LN||||||F",
+    "CWE|53037-8^^LN|3a|LA6668-3^Pathogenic^LN||||||F",
+    "CWE|48004-6^^LN|3a.1a|NM_000157.4:c.1226A>G^^HGVS.c||||||F",
+    "CWE|82120-7^^LN|3a.1a|{phase}||||||F",
+    "CWE|48004-6^^LN|3a.1b|NM_000157.4:c.1448T>C^^HGVS.c||||||F",
+    "CWE|82309-6^^LN|3a.1b|LA26426-9^Directly measured^LN||||||F",
+)
+
+
+@pytest.mark.parametrize(
+    ("type_", "kind"),
+    [("LA26217-2^Compound heterozygous", "genotype"), ("LA26218-0^Haplotype", "haplotype")],
+)
+def test_a_complex_variant_is_named_as_a_whole_and_has_its_members(
+    mappings: Mappings, type_: str, kind: str
+) -> None:
+    lines = (line.format(type=type_, phase="Trans") for line in COMPLEX)
+    report = _report(_translate(mappings, *lines))
+    (whole,) = report.haplotypes
+    assert (whole.kind, whole.name.text) == (kind, "NM_000157.4:c.[1226A>G;1448T>C]")
+    assert whole.derived_from == ("3a.1a", "3a.1b") == tuple(one.key for one in report.variants)
+    (implication,) = report.implications
+    assert implication.derived_from == ("3a",)
+    (phase,) = report.phases
+    assert (phase.relationship.code, phase.derived_from) == ("Trans", ("3a.1a", "3a.1b"))
+    assert phase.basis.code == "LA26426-9"
+
+
+def test_a_phase_that_is_not_known_or_of_no_two_variants_stays_words(mappings: Mappings) -> None:
+    lines = (line.format(type="LA26218-0^Haplotype", phase="sideways") for line in COMPLEX)
+    translation = _translate(mappings, *lines)
+    report = _report(translation)
+    assert report.phases == ()
+    assert report.variants[0].notes == ("Phase as reported: sideways",)
+    assert report.variants[1].notes == ("Phase as reported: Directly measured",)
+    alone = _translate(
+        mappings,
+        "CWE|48004-6^^LN|2a|NM_000157.4:c.1226A>G^^HGVS.c||||||F",
+        "CWE|82120-7^^LN|2a|Trans||||||F",
+    )
+    assert _report(alone).variants[0].notes == ("Phase as reported: Trans",)
+
+
+def test_a_drug_group_is_a_genotype_its_meaning_and_a_recommendation(mappings: Mappings) -> None:
+    report = _report(
+        _translate(
+            mappings,
+            "CWE|48018-6^^LN|4a|HGNC:2621^CYP2C19^HGNC-Symb||||||F",
+            "ST|84413-4^^LN|4a|*2/*2||||||F",
+            "CWE|51963-7^^LN|4a|^clopidogrel||||||F",
+            "CWE|53040-2^^LN|4a|LA9657-3^Poor metabolizer^LN||||||F",
+            "CWE|1^Advice^L|4a|LA26421-0^Consider alternative medication^LN||||||F",
+        )
+    )
+    (genotype,) = report.haplotypes
+    assert (genotype.kind, genotype.name.text, genotype.genes[0].text) == (
+        "genotype", "*2/*2", "CYP2C19",
+    )  # fmt: skip
+    (implication,) = report.implications
+    assert implication.kind == "therapeutic"
+    assert [one.code for one in implication.effects] == ["LA9657-3"]
+    assert [one.text for one in implication.medications] == ["clopidogrel"]
+    (proposal,) = report.recommendations
+    assert (proposal.kind, proposal.action.code, proposal.reason) == (
+        "medication", "LA26421-0", "4a",
+    )  # fmt: skip
+
+
+def test_what_was_looked_for_is_never_something_found(mappings: Mappings) -> None:
+    report = _report(
+        _translate(
+            mappings,
+            "CWE|36908-2^Tested^LN|1.a|V1^CFTR:p.F508del||||||F",
+            "CWE|36908-2^Tested^LN|1.b|V2^CFTR:p.G542X||||||F",
+            "NR|51959-5^Ranges^LN|1|100^200||||||F",
+            "CWE|48004-6^^LN|2a|NM_000492.4:c.1521_1523del^^HGVS.c||||||F",
+        )
+    )
+    assert [one.text for one in report.analysis.tested] == ["CFTR:p.F508del", "CFTR:p.G542X"]
+    assert report.analysis.regions == ("100-200",)
+    assert [one.coding_hgvs.text for one in report.variants] == ["NM_000492.4:c.1521_1523del"]
+
+
+def test_what_no_field_of_a_variant_takes_stays_beside_it_in_words(mappings: Mappings) -> None:
+    translation = _translate(
+        mappings,
+        "CWE|48004-6^^LN|2a|NM_000059.4:c.5946del^^HGVS.c||||||F",
+        "NM|12345-6^Odd measure^LN|2a|7.50|mg|||||F",
+    )
+    assert _report(translation).variants[0].notes == ("Odd measure: 7.50 mg",)
+    assert translation.account[-1].target == "variant.notes"
+
+
+def test_groups_of_two_orders_with_one_sub_id_are_two_variants(mappings: Mappings) -> None:
+    second = HEADER.splitlines()[2].replace("OBR|1", "OBR|2")
+    translation = _translate(
+        mappings,
+        "CWE|48004-6^^LN|2a|NM_000059.4:c.5946del^^HGVS.c||||||F\r" + second,
+        "CWE|48004-6^^LN|2a|NM_007294.4:c.5096G>A^^HGVS.c||||||F",
+    )
+    assert [one.key for one in _report(translation).variants] == ["2a", "2:2a"]

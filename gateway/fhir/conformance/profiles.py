@@ -105,6 +105,7 @@ def _bound(concept: Json, row: Component) -> bool:
     )
 
 
+_FINDING = _slices(components.FINDING)
 _VARIANT = _slices(components.VARIANT)
 
 
@@ -134,6 +135,30 @@ def _implication(code: str, rows: Sequence[Component]) -> Rule:
         yield from _components(content, slices)
 
     return rule
+
+
+def _named(code: str) -> Rule:
+    def rule(content: Json) -> Iterator[Problem]:
+        yield from _once(content, _LABORATORY, _GENETICS)
+        yield from _code(content, (terms.LOINC, code))
+        if "valueCodeableConcept" not in content:
+            yield Problem(".valueCodeableConcept", "is required")
+        yield from _components(content, _FINDING)
+
+    return rule
+
+
+def _phase(content: Json) -> Iterator[Problem]:
+    yield from _named("82120-7")(content)
+    if not any(
+        system == terms.PHASE and code in terms.PHASES
+        for system, code in _codings(content.get("valueCodeableConcept", {}))
+    ):
+        yield Problem(".valueCodeableConcept", "is not of the required value set")
+
+
+def _biomarker(content: Json) -> Iterator[Problem]:
+    yield from _once(content, _LABORATORY, (terms.TBD, "biomarker-category"))
 
 
 def _report(content: Json) -> Iterator[Problem]:
@@ -166,6 +191,13 @@ def _recommendation(content: Json) -> Iterator[Problem]:
         yield Problem(".code", "is required")
 
 
+def _medication(content: Json) -> Iterator[Problem]:
+    yield from _recommendation(content)
+    codes = {code for system, code in _codings(content.get("code", {})) if system == terms.LOINC}
+    if not codes & terms.MEDICATION_ACTIONS:
+        yield Problem(".code", "is not of the required value set")
+
+
 def _meaning(name: str, rows: Sequence[Component]) -> tuple[str, str, Rule]:
     return name, "Observation", _implication(name, rows)
 
@@ -175,10 +207,15 @@ _RULES: tuple[tuple[str, str, Rule], ...] = (
     _meaning("diagnostic-implication", components.DIAGNOSTIC),
     _meaning("therapeutic-implication", components.THERAPEUTIC),
     _meaning("molecular-consequence", components.CONSEQUENCE),
+    ("haplotype", "Observation", _named("84414-2")),
+    ("genotype", "Observation", _named("84413-4")),
+    ("sequence-phase-relationship", "Observation", _phase),
+    ("molecular-biomarker", "Observation", _biomarker),
     ("genomic-report", "DiagnosticReport", _report),
     ("genomic-study", "Procedure", _study),
     ("genomic-study-analysis", "Procedure", _analysis),
     ("followup-recommendation", "Task", _recommendation),
+    ("medication-recommendation", "Task", _medication),
 )
 
 PROFILES = {terms.profile(name): (type_, rule) for name, type_, rule in _RULES}
