@@ -112,10 +112,12 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Two inclusive ends; either may be open."""
+    """Two inclusive ends in one unit; either may be open."""
 
     low: Decimal | None = None
     high: Decimal | None = None
+    unit: str = ""
+    ucum: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +249,8 @@ class Result:
     """A plain laboratory result: one OBX that no genomic field takes.
 
     `value` has the meaning of OBX-2; `value_type` is the FHIR `value[x]` type it goes into.
-    `key` names it within its report, so that a later version finds it. `panel` is OBR-4.
+    Two ends of a Period stand in one text, a `/` between them. `key` names it within its report,
+    so that a later version finds it. `panel` is OBR-4.
     """
 
     key: str
@@ -299,12 +302,13 @@ class Analysis:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A document carried by the message."""
+    """A document carried by the message, or (with `url`, and no content) one it points to."""
 
     media_type: str
     content: bytes
     title: str = ""
     place: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +319,8 @@ class Report:
     `derived`. `clock` orders versions (OBR-22, else MSH-7) and `sent` breaks its
     ties (MSH-7). `snapshot`: findings missing from
     a newer version are withdrawn (True), stay (False), or hold the report (None). `genomic` is
-    False for a report of plain laboratory results alone.
+    False for a report of plain laboratory results alone. `promotes`: it brings no values, and
+    makes final what came before (OBX-11 = U).
     """
 
     number: Identifier
@@ -348,6 +353,11 @@ class Report:
     record_class: str = "nhs"
     snapshot: bool | None = None
     genomic: bool = True
+    promotes: bool = False
+
+
+FINDINGS = ("variants", "implications", "haplotypes", "phases", "biomarkers", "results")
+"""The fields of a Report whose members have a status of their own."""
 
 
 @dataclass(frozen=True, slots=True)

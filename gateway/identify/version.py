@@ -1,49 +1,84 @@
-"""Which version of a report stands: clock first, then how final it is (ingest rule 3.4)."""
+"""Which version of a report stands: a function of all versions received, in whatever order.
+
+Clock first, then when it was sent, then arrival (safety.md 1); what is final outranks what is
+not (ingest rules 3.4 and 2.8).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 
 RANK = {
     "registered": 0, "partial": 1, "preliminary": 1, "final": 2, "amended": 3, "corrected": 3,
     "appended": 3, "cancelled": 3, "entered-in-error": 4,
 }  # fmt: skip
-
-
-class Step(StrEnum):
-    """What to do with a new version of a report."""
-
-    PUBLISH = "publish"
-    AMEND = "amend"
-    SAME = "same"
-    LATE = "late"
+_FINAL = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Edition:
-    """One version: its status, its clock (OBR-22), when it was sent (MSH-7), its content."""
+    """One version as received: status, clock (OBR-22), sending time (MSH-7), content, arrival.
 
+    `promotes`: it brings no values, and makes final what the last version said (OBX-11 = U).
+    """
+
+    key: int
     status: str
     clock: int
     sent: int
     digest: str
+    promotes: bool = False
+
+    @property
+    def final(self) -> bool:
+        """Whether it claims to be final, or to undo what was."""
+        return RANK[self.status] >= _FINAL
+
+    @property
+    def time(self) -> tuple[int, int, int]:
+        """Where it stands in the history of the report."""
+        return self.clock, self.sent, self.key
 
 
-def step(published: Edition | None, new: Edition) -> Step:
-    """Decide: publish, publish as amended, nothing new, or late (kept and not published).
+@dataclass(frozen=True, slots=True)
+class Stands:
+    """The version that stands: whose content, under which status."""
 
-    Ties in the clock go to MSH-7, then to arrival (safety.md 1). A preliminary report never
-    replaces a final one. A final one that changes another final one is an amendment.
+    source: Edition
+    status: str
+
+
+def stands(editions: Iterable[Edition]) -> Stands | None:
+    """Decide from all editions; None when none of them can stand alone.
+
+    A preliminary report never replaces a final one. A final one that differs from an earlier
+    final one is an amendment.
     """
-    if published is None or not published.status:
-        return Step.PUBLISH
-    if published.digest == new.digest:
-        return Step.SAME
-    if RANK[new.status] < 2 <= RANK[published.status]:
-        return Step.LATE
-    if (new.clock, new.sent) < (published.clock, published.sent):
-        return Step.LATE
-    if new.status == "final" and RANK[published.status] >= 2:
-        return Step.AMEND
-    return Step.PUBLISH
+    history = sorted(editions, key=lambda one: one.time)
+    best: tuple[tuple[bool, tuple[int, int, int]], Edition] | None = None
+    for place, one in enumerate(history):
+        source = _promoted(history[:place]) if one.promotes else one
+        rank = (one.final, one.time)
+        if source and (best is None or rank >= best[0]):
+            best = rank, source
+    if best is None:
+        return None
+    (final, time), source = best
+    status = source.status if final == source.final else "final"
+    return Stands(source, "amended" if _amends(status, source, time, history) else status)
+
+
+def _promoted(earlier: list[Edition]) -> Edition | None:
+    """The version that a bare promotion speaks of: the last one, unless it is final already."""
+    last = next((one for one in reversed(earlier) if not one.promotes), None)
+    return last if last and not last.final else None
+
+
+def _amends(
+    status: str, source: Edition, time: tuple[int, int, int], history: list[Edition]
+) -> bool:
+    return status == "final" and any(
+        one.final and not one.promotes and one.time < time and one.digest != source.digest
+        for one in history
+    )

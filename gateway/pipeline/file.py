@@ -15,11 +15,12 @@ from gateway.errors import GatewayError, Hold, IdentityHold, StoreUnavailable, V
 from gateway.fhir.conformance import check
 from gateway.identify.match import Issuers
 from gateway.parse.er7 import split
-from gateway.pipeline.publish import Publisher, flag, update_patient
+from gateway.pipeline.patients import update_patient
+from gateway.pipeline.publish import WITHDRAWN, Publisher, flag, laboratory_key
 from gateway.pipeline.read import read
-from gateway.report import Notice, Translation
+from gateway.report import Notice, Report, Translation
 from gateway.store import work
-from gateway.store.database import Database
+from gateway.store.database import Connection, Database
 from gateway.store.files import Files
 from gateway.store.work import Claim, Part
 from gateway.translate.mapping import Mappings, SenderMapping
@@ -96,11 +97,9 @@ def _file_again(
 def _file(
     claim: Claim, part: Part, office: Office, translation: Translation, mapping: SenderMapping
 ) -> str:
-    digests = {
-        attachment.place: office.files.keep(attachment.content)
-        for report in translation.reports
-        for attachment in report.attachments
-    }
+    for report in translation.reports:
+        for attachment in report.attachments:
+            office.files.keep(attachment.content)
     now = office.clock()
     with office.database.write() as connection:
         if not work.still_held(connection, claim):
@@ -108,7 +107,9 @@ def _file(
         outcome: list[str] = []
         for update in translation.patients:
             outcome += update_patient(connection, update, part, mapping, office.issuers, now)
-        publisher = Publisher(connection, part, mapping, office.issuers, digests, now, check)
+        publisher = Publisher(
+            connection, part, mapping, office.issuers, now, check, _rereader(connection, office)
+        )
         for report in translation.reports:
             outcome += publisher.publish(report)
         notes = [{"place": one.place, "text": one.text} for one in translation.notices]
@@ -117,6 +118,22 @@ def _file(
             account=[asdict(one) for one in translation.account],
         )  # fmt: skip
     return "filed"
+
+
+def _rereader(connection: Connection, office: Office) -> Callable[[int, str], Report]:
+    """Translate again what an earlier part said of a report; its documents are kept already."""
+
+    def reread(part_key: int, number: str) -> Report:
+        earlier = work.bring(connection, part_key)
+        translation = _read(earlier, office.mappings.by_name.get(earlier.sender))
+        for report in translation.reports:
+            if report.number.value == number and not translation.holds:
+                return report
+        raise IdentityHold(
+            Hold.REPORT_ORDER, "an earlier version of this report cannot be read any more"
+        )
+
+    return reread
 
 
 def _refused(
@@ -157,6 +174,14 @@ def _hold(claim: Claim, part: Part, office: Office, translation: Translation) ->
             flag(connection, report, now)
         work.finish(
             connection, part, "held", now, reason=str(reason), detail=notes,
+            awaits=_awaited(translation) if reason is Hold.REPORT_UNKNOWN else None,
             account=[asdict(one) for one in translation.account],
         )  # fmt: skip
     return "held"
+
+
+def _awaited(translation: Translation) -> str | None:
+    for report in translation.reports:
+        if report.promotes or report.status == WITHDRAWN:
+            return f"{laboratory_key(report.laboratory)}\n{report.number.value}"
+    return None

@@ -1,4 +1,4 @@
-"""Publish one report inside the transaction of its part; or apply one patient update."""
+"""Publish one report inside the transaction of its part."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from gateway.errors import Hold, IdentityHold, InvalidContent
-from gateway.fhir import people
+from gateway.errors import Hold, IdentityHold
 from gateway.fhir.bundle import to_json
 from gateway.fhir.composed import Composed, Context
 from gateway.fhir.genomics import compose
 from gateway.identify.match import Issuers, Known, decide, trusted
-from gateway.identify.version import Edition, Step, step
-from gateway.report import Identifier, Organization, Patient, PatientUpdate, Report
-from gateway.store import patients, reports
+from gateway.identify.version import Edition, Stands, stands
+from gateway.report import FINDINGS, Organization, Report
+from gateway.store import patients, reports, work
 from gateway.store.database import Connection
 from gateway.store.patients import Indexed
 from gateway.store.reports import Identities, Standing
@@ -31,47 +30,85 @@ FLAG = {
     "code": "newer-message-held",
     "display": "A newer message about this report waits for a decision",
 }
+WITHDRAWN = "entered-in-error"
 _WITHDRAWABLE = frozenset({"Observation", "Task", "Procedure"})
 
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """Publishes the reports of one part; `digests` are of documents by their place."""
+    """Publishes the reports of one part; `reread` translates again what an earlier part said."""
 
     connection: Connection
     part: Part
     mapping: SenderMapping
     issuers: Issuers
-    digests: Mapping[str, str]
     now: int
     check: Callable[[Any], None]
+    reread: Callable[[int, str], Report]
 
     def publish(self, report: Report) -> list[str]:
         """File a report and return references; raises IdentityHold or InvalidContent to hold it."""
-        known = self._patient(report)
-        standing = reports.lock(self.connection, laboratory_key(report.laboratory),
-                                report.number.value)  # fmt: skip
+        laboratory = laboratory_key(report.laboratory)
+        standing = reports.lock(self.connection, laboratory, report.number.value)
+        known = self._subject(report, standing)
+        ids = Identities(self.connection, standing.key)
+        report = replace(report, patient=known.demographics)
+        made = self._compose(report, known, ids)
+        edition = self._keep(report, standing, _digest(made))
+        received = reports.editions(self.connection, standing.key)
+        stood = stands(Edition(*one) for one in received)
+        if stood is None:
+            raise IdentityHold(Hold.REPORT_UNKNOWN, "no result has come yet that this one makes "
+                               "final", where=report.number.place)  # fmt: skip
+        if (stood.source.digest, stood.status) != (standing.content_digest, standing.status):
+            self._stand(report, known, standing, ids, stood)
+        elif report.snapshot is False and stood.source.key != edition:
+            raise IdentityHold(Hold.REPORT_ORDER, "an earlier part of a report in parts came late",
+                               where=report.number.place)  # fmt: skip
+        work.wake(self.connection, f"{laboratory}\n{report.number.value}", self.part.key, self.now)
+        return [f"DiagnosticReport/{ids.of_report('DiagnosticReport', 'DiagnosticReport')}"]
+
+    def _subject(self, report: Report, standing: Standing) -> Indexed:
+        """Whose report it is; a withdrawal goes by the number of its report, not by its PID."""
+        where = report.number.place
+        try:
+            known = self._patient(report)
+        except IdentityHold:
+            if report.status != WITHDRAWN or standing.patient_key is None:
+                raise
+            return patients.by_key(self.connection, standing.patient_key)
         if standing.patient_key not in (None, known.key):
             raise IdentityHold(
-                Hold.REPORT_PATIENT, "this report number belongs to another patient",
-                where=report.number.place,
-            )  # fmt: skip
-        report = replace(report, patient=known.demographics)
-        ids = Identities(self.connection, standing.key)
+                Hold.REPORT_PATIENT, "this report number belongs to another patient", where=where
+            )
+        if report.status == WITHDRAWN and not standing.status:
+            raise IdentityHold(
+                Hold.REPORT_UNKNOWN, "the report that is withdrawn has not come yet", where=where
+            )
+        return known
+
+    def _keep(self, report: Report, standing: Standing, digest: str) -> int:
+        clock, sent = (
+            micros(text) if text else self.part.received_at for text in (report.clock, report.sent)
+        )
+        return reports.add_edition(self.connection, standing.key, {
+            "part_key": self.part.key, "status": report.status, "clock": clock, "sent_at": sent,
+            "content_digest": digest, "promotes": report.promotes, "now": self.now,
+        })  # fmt: skip
+
+    def _stand(
+        self, report: Report, known: Indexed, standing: Standing, ids: Identities, stood: Stands
+    ) -> None:
+        part = reports.part_of(self.connection, stood.source.key)
+        if part != self.part.key:
+            report = replace(self.reread(part, report.number.value), patient=known.demographics)
+        report = as_standing(report, stood.status)
         made = self._compose(report, known, ids)
-        edition = Edition(
-            report.status, micros(report.clock) if report.clock else self.part.received_at,
-            micros(report.sent) if report.sent else self.part.received_at, _digest(made),
-        )  # fmt: skip
-        decision = step(_edition(standing), edition)
-        target = f"DiagnosticReport/{ids.of_report('DiagnosticReport', 'DiagnosticReport')}"
-        if decision in (Step.SAME, Step.LATE):
-            return [target]
-        if decision is Step.AMEND:
-            report = replace(report, status="amended")
-            made = self._compose(report, known, ids)
-        self._write(report, known, standing, ids, made, edition)
-        return [target]
+        self._write(report, known, standing, ids, made)
+        reports.change(self.connection, standing.key, {
+            "clock": stood.source.clock, "sent_at": stood.source.sent,
+            "content_digest": stood.source.digest,
+        })  # fmt: skip
 
     def _patient(self, report: Report) -> Indexed:
         counted = trusted(report.patient.identifiers, self.issuers)
@@ -114,18 +151,19 @@ class Publisher:
         standing: Standing,
         ids: Identities,
         made: tuple[Composed, ...],
-        edition: Edition,
     ) -> None:
+        dropped = self._dropped(ids, {one.role for one in made})
+        if dropped and report.snapshot is False:
+            made = _with_results(made, dropped)
         versions = [self._version(one, known) for one in made]
-        versions += self._withdrawn(report, known, ids, {one.role for one in made})
+        versions += self._withdrawn(report, known, dropped)
         saved = save(self.connection, versions, self.now)
         reports.replace_occurrences(
             self.connection, standing.key,
             _occurrences(report, known, standing, made, saved, self.now),
         )  # fmt: skip
         reports.change(self.connection, standing.key, {
-            "patient_key": known.key, "status": report.status, "clock": edition.clock,
-            "sent_at": edition.sent, "content_digest": edition.digest, "flagged": False,
+            "patient_key": known.key, "status": report.status, "flagged": False,
             "record_class": report.record_class, "tested_subject": report.tested_subject,
             **_milestones(report), "published_at": self.now,
         })  # fmt: skip
@@ -135,35 +173,75 @@ class Publisher:
         id_ = content.pop("id")
         digest = None
         if one.attachment:
-            digest = self.digests[one.attachment.place]
+            digest = hashlib.sha256(one.attachment.content).hexdigest()
             size = len(one.attachment.content)
             reports.add_file(self.connection, digest, size, one.attachment.media_type, self.now)
         owner = None if one.shared and one.type != "Patient" else known.key
         record_class = "nhs" if one.shared else self.mapping.sender.record_class
         return NewVersion(one.type, id_, content, owner, record_class, digest)
 
-    def _withdrawn(
-        self, report: Report, known: Indexed, ids: Identities, roles: set[str]
-    ) -> list[NewVersion]:
-        """Mark what the newer snapshot no longer says as entered in error (safety.md 3)."""
-        versions = []
+    def _dropped(self, ids: Identities, roles: set[str]) -> dict[str, NewVersion]:
+        """What the report said before and does not say now, by reference."""
+        found = {}
         for role, (type_, id_) in ids.known.items():
             if role in roles or type_ not in _WITHDRAWABLE:
                 continue
             content = reports.current(self.connection, type_, id_)
-            if content is None or content.get("status") == "entered-in-error":
-                continue
-            if report.snapshot is not True and type_ == "Observation":
-                raise IdentityHold(
-                    Hold.REPORT_FINDINGS, "findings of the earlier version are missing",
-                    where=report.number.place,
-                )  # fmt: skip
-            content["status"] = "entered-in-error"
-            if type_ != "Observation":
+            if content is not None and content.get("status") != WITHDRAWN:
+                found[f"{type_}/{id_}"] = NewVersion(type_, id_, content, None, "")
+        return found
+
+    def _withdrawn(
+        self, report: Report, known: Indexed, dropped: Mapping[str, NewVersion]
+    ) -> list[NewVersion]:
+        """Mark what a newer snapshot no longer says as entered in error (safety.md 3).
+
+        In a report that comes in parts (a delta) findings stay; where the sender does not say
+        which it is, a person decides. A withdrawal takes everything with it.
+        """
+        findings = any(one.type == "Observation" for one in dropped.values())
+        if findings and report.snapshot is None and report.status != WITHDRAWN:
+            raise IdentityHold(
+                Hold.REPORT_FINDINGS, "findings of the earlier version are missing",
+                where=report.number.place,
+            )  # fmt: skip
+        if report.snapshot is False and report.status != WITHDRAWN:
+            return []
+        versions = []
+        for one in dropped.values():
+            content = {**one.content, "status": WITHDRAWN}
+            if one.type != "Observation":
                 # These profiles fix the status, so a withdrawn one cannot claim them.
                 content.get("meta", {}).pop("profile", None)
-            versions.append(NewVersion(type_, id_, content, known.key, report.record_class))
+            versions.append(NewVersion(one.type, one.id, content, known.key, report.record_class))
         return versions
+
+
+def as_standing(report: Report, status: str) -> Report:
+    """Give a report the status under which it stands; a promoted one is final throughout."""
+    if status == report.status or status != "final":
+        return replace(report, status=status)
+    findings: dict[str, Any] = {
+        name: tuple(
+            replace(one, status="final") if one.status == "preliminary" else one
+            for one in getattr(report, name)
+        )
+        for name in FINDINGS
+    }
+    return replace(report, status=status, **findings)
+
+
+def _with_results(
+    made: tuple[Composed, ...], kept: Mapping[str, NewVersion]
+) -> tuple[Composed, ...]:
+    """Name in the report also the findings of its earlier parts."""
+    more = [{"reference": name} for name, one in kept.items() if one.type == "Observation"]
+    return tuple(
+        replace(one, resource={**one.resource, "result": [*one.resource.get("result", ()), *more]})
+        if one.type == "DiagnosticReport" and more
+        else one
+        for one in made
+    )
 
 
 def laboratory_key(laboratory: Organization) -> str:
@@ -176,16 +254,13 @@ def _known(one: Indexed) -> Known:
     return Known(one.key, one.demographics.name, one.demographics.birth_date)
 
 
-def _edition(standing: Standing) -> Edition:
-    return Edition(standing.status, standing.clock, standing.sent_at, standing.content_digest)
-
-
 def _digest(made: tuple[Composed, ...]) -> str:
-    """Digest what the report says; who the patient is and how it came are not part of it."""
+    """Digest what the report says; who, when it was issued and how it came are not part of it."""
     digest = hashlib.sha256()
     for one in sorted(made, key=lambda one: (one.type, one.role)):
         if one.type not in ("Patient", "Provenance"):
-            digest.update(to_json(one.resource))
+            said = {name: value for name, value in one.resource.items() if name != "issued"}
+            digest.update(to_json(said))
     return digest.hexdigest()
 
 
@@ -246,58 +321,3 @@ def flag(connection: Connection, report: Report, now: int) -> None:
         version = NewVersion("DiagnosticReport", id_, content, standing.patient_key,
                              report.record_class)  # fmt: skip
         save(connection, [version], now)
-
-
-def update_patient(
-    connection: Connection,
-    update: PatientUpdate,
-    part: Part,
-    mapping: SenderMapping,
-    issuers: Issuers,
-    now: int,
-) -> list[str]:
-    """Apply demographics from a trusted feed; raises IdentityHold or InvalidContent to hold it."""
-    if not mapping.sender.trusted_patients:
-        raise InvalidContent("this sender does not keep the patient index", where="MSH-3")
-    counted = trusted(update.patient.identifiers, issuers)
-    given = replace(update.patient, identifiers=counted)
-    clock = micros(update.clock) if update.clock else part.received_at
-    found = {one.key: one for one in patients.find(connection, counted)}
-    if len(found) > 1:
-        raise IdentityHold(
-            Hold.PATIENT_MISMATCH, "the identifiers belong to different patients", where="PID-3"
-        )
-    if not found:
-        if not (given.birth_date and given.name.family):
-            raise InvalidContent("a new patient needs a name and a birth date", where="PID")
-        record_class = mapping.sender.record_class
-        known = patients.create(connection, given, part.sender, clock, now, record_class)
-    else:
-        known = next(iter(found.values()))
-        if clock < known.clock:
-            return [f"Patient/{known.id}"]
-        merged = _merged(known.demographics, given, update.cleared)
-        known = patients.change(connection, known, merged, part.sender, clock, now)
-    context = Context(received="", message_id="", chi_system=issuers.chi_system)
-    content = people.patient(known.demographics, context)
-    save(connection, [NewVersion("Patient", known.id, content, known.key)], now)
-    return [f"Patient/{known.id}"]
-
-
-def _merged(old: Patient, new: Patient, cleared: frozenset[str]) -> Patient:
-    """Empty is no change; what was set to null goes (ingest 2.4)."""
-    name = replace(
-        old.name,
-        **{
-            field: value
-            for field in ("family", "given", "prefix")
-            if (value := getattr(new.name, field))
-        },
-    )
-    changed = {
-        field: getattr(new, field)
-        for field in ("birth_date", "sex", "postcode", "deceased")
-        if getattr(new, field) or field in cleared
-    }
-    identifiers: tuple[Identifier, ...] = new.identifiers
-    return replace(old, name=name, identifiers=identifiers, **changed)

@@ -40,6 +40,11 @@ def find(connection: Connection, identifiers: Iterable[Identifier]) -> list[Inde
     return [_read(connection, key) for key in sorted({_survivor(connection, key) for key in keys})]
 
 
+def by_key(connection: Connection, key: int) -> Indexed:
+    """Return the living patient of a key, locked, merges followed."""
+    return _read(connection, _survivor(connection, key))
+
+
 def _survivor(connection: Connection, key: int) -> int:
     seen: set[int] = set()
     while key not in seen:

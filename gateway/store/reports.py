@@ -10,7 +10,7 @@ from uuid import uuid4
 import orjson
 from sqlalchemy import Connection, delete, insert, select, text, update
 
-from gateway.store.tables import identity, report, resource, variant_occurrence
+from gateway.store.tables import edition, identity, report, resource, variant_occurrence
 
 _ADD = text(
     "INSERT INTO report (laboratory, number, status, clock, sent_at, content_digest, record_class,"
@@ -58,6 +58,36 @@ def find(connection: Connection, laboratory: str, number: str) -> Standing | Non
         .with_for_update()
     ).first()
     return Standing(*row) if row else None
+
+
+_ADD_EDITION = text(
+    "INSERT INTO edition (report_key, part_key, status, clock, sent_at, content_digest, promotes,"
+    " received_at) VALUES (:report_key, :part_key, :status, :clock, :sent_at, :content_digest,"
+    " :promotes, :now) ON CONFLICT (report_key, part_key) DO UPDATE SET status = excluded.status,"
+    " clock = excluded.clock, sent_at = excluded.sent_at,"
+    " content_digest = excluded.content_digest, promotes = excluded.promotes RETURNING key"
+)
+
+
+def add_edition(connection: Connection, report_key: int, values: Mapping[str, Any]) -> int:
+    """Note a version that was received, and return its key; a part has one for each report."""
+    row = {"report_key": report_key, **values}
+    return int(connection.execute(_ADD_EDITION, row).scalar_one())
+
+
+def editions(connection: Connection, report_key: int) -> list[tuple[Any, ...]]:
+    """Return every version of a report that was received: key, status, clock, sent, digest,
+    whether it only promotes.
+    """
+    columns = ("key", "status", "clock", "sent_at", "content_digest", "promotes")
+    query = select(*(edition.c[name] for name in columns)).where(edition.c.report_key == report_key)
+    return [tuple(row) for row in connection.execute(query)]
+
+
+def part_of(connection: Connection, edition_key: int) -> int:
+    """Return the part that brought a version."""
+    query = select(edition.c.part_key).where(edition.c.key == edition_key)
+    return int(connection.execute(query).scalar_one())
 
 
 def change(connection: Connection, key: int, values: Mapping[str, Any]) -> None:

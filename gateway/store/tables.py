@@ -76,6 +76,7 @@ part = Table(
     Column("lane", String, nullable=False),
     Column("state", String, nullable=False, comment="received, waiting, filed, held, rejected"),
     Column("reason", String, nullable=False, default="", comment="gateway.errors.Hold"),
+    Column("awaits", String, comment="laboratory and number of the report that releases it"),
     Column("detail", Text, nullable=False, default="[]", comment="JSON notices: place and text"),
     Column("account", Text, nullable=False, default="[]", comment="JSON account of values"),
     Column("outcome", Text, nullable=False, default="[]", comment="JSON references filed"),
@@ -84,6 +85,7 @@ part = Table(
     Column("changed_at", Instant, nullable=False),
     Index("ix_part_work", "state", "ready_at", "key"),
     Index("ix_part_lane", "lane", "state", "key"),
+    Index("ix_part_awaits", "awaits"),
 )
 
 lane = Table(
@@ -152,6 +154,22 @@ report = Table(
     Column("read_at", Instant),
     Column("acknowledged_at", Instant),
     UniqueConstraint("laboratory", "number"),
+)
+
+edition = Table(
+    "edition",
+    metadata,
+    _key(),
+    Column("report_key", ForeignKey("report.key"), nullable=False),
+    Column("part_key", ForeignKey("part.key"), nullable=False),
+    Column("status", String, nullable=False),
+    Column("clock", Instant, nullable=False),
+    Column("sent_at", Instant, nullable=False),
+    Column("content_digest", String(64), nullable=False),
+    Column("promotes", Boolean, nullable=False, server_default=false()),
+    Column("received_at", Instant, nullable=False),
+    UniqueConstraint("report_key", "part_key"),
+    comment="every version of a report that was received, published or not",
 )
 
 identity = Table(

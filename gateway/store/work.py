@@ -29,16 +29,20 @@ _LEASE = text(
     " fence = CASE WHEN lane.fence >= excluded.fence THEN lane.fence + 1 ELSE excluded.fence END,"
     " leased_until = excluded.leased_until WHERE lane.leased_until < :now RETURNING fence"
 )
-_PARTS = text(
+_PART = (
     "SELECT p.key, p.message_key, p.ordinal, p.attempts, m.raw, m.sender, m.source,"
-    " m.received_at, m.charset"
-    " FROM part p JOIN message m ON m.key = p.message_key WHERE p.lane = :lane"
+    " m.received_at, m.charset FROM part p JOIN message m ON m.key = p.message_key WHERE "
+)
+_ONE_PART = text(_PART + "p.key = :key")
+_PARTS = text(
+    _PART + "p.lane = :lane"
     " AND p.state IN ('received', 'waiting') AND p.ready_at <= :now ORDER BY p.key LIMIT 50"
 )
 _FENCE = "SELECT fence FROM lane WHERE name = :name AND owner = :owner"
 _FINISH = text(
     "UPDATE part SET state = :state, reason = :reason, detail = :detail, account = :account,"
-    " outcome = :outcome, attempts = attempts + 1, ready_at = :ready_at, changed_at = :now"
+    " outcome = :outcome, attempts = attempts + 1, ready_at = :ready_at, changed_at = :now,"
+    " awaits = :awaits"
     " WHERE key = :key AND state IN ('received', 'waiting', 'held')"
 )
 
@@ -114,17 +118,39 @@ def finish(
     account: Sequence[Mapping[str, Any]] = (),
     outcome: Sequence[str] = (),
     ready_at: int = 0,
+    awaits: str | None = None,
 ) -> None:
-    """Write what became of a part; `detail` holds places and texts, never values."""
+    """Write what became of a part; `detail` holds places and texts, never values.
+
+    `awaits` names the report (laboratory, line feed, number) whose coming releases a held part.
+    """
     connection.execute(
         _FINISH,
         {
             "key": part.key, "state": state, "reason": reason, "now": now, "ready_at": ready_at,
+            "awaits": awaits,
             "detail": orjson.dumps(list(detail)).decode(),
             "account": orjson.dumps(list(account)).decode(),
             "outcome": orjson.dumps(list(outcome)).decode(),
         },
     )  # fmt: skip
+
+
+_WAKE = text(
+    "UPDATE part SET state = 'received', reason = '', ready_at = :now, changed_at = :now,"
+    " awaits = NULL WHERE awaits = :report AND state = 'held' AND key <> :key"
+)
+
+
+def wake(connection: Connection, report: str, part_key: int, now: int) -> None:
+    """Release what waits for a report that has come with another part."""
+    connection.execute(_WAKE, {"report": report, "key": part_key, "now": now})
+
+
+def bring(connection: Connection, part_key: int) -> Part:
+    """Return a part as it was claimed once, to read it again."""
+    row = connection.execute(_ONE_PART, {"key": part_key}).mappings().one()
+    return Part(**{**row, "raw": bytes(row["raw"])})
 
 
 _LIST = (

@@ -23,6 +23,8 @@ _SECTIONS = {
 }
 _OF_FINDING = frozenset().union(*_SECTIONS.values()) - {"medication_recommendation"}
 _NO_OBSERVATION = "none"
+# OBX-11 = U: what was preliminary is final now, and the value is not sent again.
+PROMOTED = "promoted"
 
 
 class FindingsReader:
@@ -53,6 +55,7 @@ class FindingsReader:
             self.desk.left(place, "OBX-11 says that there is no result")
             return
         self.found.statuses.append(status)
+        status = "final" if status == PROMOTED else status
         try:
             document = find_document(self.scope.message, segment)
         except InvalidAttachment as error:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from gateway.errors import Hold, MissingField, MissingSegment, UnsupportedMessage
 from gateway.message import Message
 from gateway.report import (
+    FINDINGS,
     Analysis,
     Code,
     Identifier,
@@ -26,7 +27,7 @@ from gateway.report import (
 from gateway.translate.apply import Scope
 from gateway.translate.build import Findings
 from gateway.translate.desk import Desk
-from gateway.translate.findings import FindingsReader
+from gateway.translate.findings import PROMOTED, FindingsReader
 from gateway.translate.groups import merged_groups
 from gateway.translate.mapping import SenderMapping
 
@@ -37,7 +38,18 @@ _OBSERVATION_STATUS = {
     "final": "final", "amended": "amended", "corrected": "corrected", "appended": "final",
     "cancelled": "cancelled", "entered-in-error": "entered-in-error",
 }  # fmt: skip
-_FINDINGS = ("variants", "implications", "haplotypes", "phases", "biomarkers", "results")
+# The status of a report that has none, by what its observations say; the first that fits.
+_TOGETHER = tuple(
+    (frozenset(some.split()), status)
+    for some, status in (
+        ("final", "final"),
+        ("preliminary registered", "preliminary"),
+        ("preliminary registered final", "partial"),
+        ("corrected final", "corrected"),
+        ("amended final", "amended"),
+        ("cancelled", "cancelled"),
+    )
+)
 
 
 def translate(message: Message, mapping: SenderMapping) -> Translation:
@@ -90,8 +102,7 @@ def _report(scope: Scope, mapping: SenderMapping, patient: Patient) -> Report | 
     report = fields["report"]
     if "number" not in report:
         desk.hold_for(MissingField("this report has no number", where="OBR-3"))
-    if not report.get("status"):
-        report["status"], report["status_from"] = _derived_status(found, desk), "derived"
+    _decide_status(scope, report, found)
     if "number" not in report or not report["status"]:
         return None
     return _built(scope, mapping, patient, fields, found)
@@ -110,7 +121,7 @@ def _built(
     values.setdefault("clock", values.get("issued") or "")
     specimen = fields["specimen"]
     status = _OBSERVATION_STATUS[values["status"]]
-    values |= {name: _with_status(getattr(found, name), status) for name in _FINDINGS}
+    values |= {name: _with_status(getattr(found, name), status) for name in FINDINGS}
     return Report(
         number=number,
         laboratory=values.pop("laboratory", None) or Organization(mapping.sender.name),
@@ -153,12 +164,25 @@ def _analysis(values: dict[str, Any], variants: list[Variant]) -> Analysis:
     return replace(analysis, genes_studied=tuple(genes.values()), genome_build=build)
 
 
+def _decide_status(scope: Scope, report: dict[str, Any], found: Findings) -> None:
+    """What all observations say wins over OBR-25 where it withdraws or promotes (ingest 2.8)."""
+    said = set(found.statuses)
+    valued = any(segment.raw(5) for segment in scope.segments("OBX"))
+    if said == {"entered-in-error"}:
+        report["status"], report["status_from"] = "entered-in-error", "OBX-11"
+    elif said == {PROMOTED} and not valued:
+        report["status"], report["status_from"], report["promotes"] = "final", "OBX-11", True
+    elif not report.get("status"):
+        report["status"], report["status_from"] = _derived_status(found, scope.desk), "derived"
+
+
 def _derived_status(found: Findings, desk: Desk) -> str:
-    """Without OBR-25: what all observations agree on; else a person decides."""
-    statuses = {status for status in found.statuses if status}
-    if len(statuses) == 1 and (status := statuses.pop()) in ("final", "corrected", "preliminary"):
-        desk.warn("OBR-25", "no report status: taken from the observations, which agree")
-        return status
+    """Without OBR-25: what the observations say together; else a person decides."""
+    said = {"final" if status == PROMOTED else status for status in found.statuses if status}
+    for some, status in _TOGETHER:
+        if said and said <= some:
+            desk.warn("OBR-25", f"no report status: {status}, as the observations say")
+            return status
     desk.hold("OBR-25", "no report status, and the observations do not tell", Hold.CODE)
     return ""
 

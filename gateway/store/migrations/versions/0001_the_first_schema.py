@@ -121,6 +121,7 @@ def upgrade() -> None:
     sa.Column('lane', sa.String(), nullable=False),
     sa.Column('state', sa.String(), nullable=False, comment='received, waiting, filed, held, rejected'),
     sa.Column('reason', sa.String(), nullable=False, comment='gateway.errors.Hold'),
+    sa.Column('awaits', sa.String(), nullable=True, comment='laboratory and number of the report that releases it'),
     sa.Column('detail', sa.Text(), nullable=False, comment='JSON notices: place and text'),
     sa.Column('account', sa.Text(), nullable=False, comment='JSON account of values'),
     sa.Column('outcome', sa.Text(), nullable=False, comment='JSON references filed'),
@@ -130,6 +131,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['message_key'], ['message.key'], name=op.f('fk_part_message_key')),
     sa.PrimaryKeyConstraint('key', name=op.f('pk_part'))
     )
+    op.create_index('ix_part_awaits', 'part', ['awaits'], unique=False)
     op.create_index('ix_part_lane', 'part', ['lane', 'state', 'key'], unique=False)
     op.create_index(op.f('ix_part_message_key'), 'part', ['message_key'], unique=False)
     op.create_index('ix_part_work', 'part', ['state', 'ready_at', 'key'], unique=False)
@@ -204,6 +206,22 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('key', name=op.f('pk_access_grant'))
     )
     op.create_index(op.f('ix_access_grant_grantee'), 'access_grant', ['grantee'], unique=False)
+    op.create_table('edition',
+    sa.Column('key', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
+    sa.Column('report_key', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('part_key', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('status', sa.String(), nullable=False),
+    sa.Column('clock', sa.BigInteger(), nullable=False),
+    sa.Column('sent_at', sa.BigInteger(), nullable=False),
+    sa.Column('content_digest', sa.String(length=64), nullable=False),
+    sa.Column('promotes', sa.Boolean(), server_default=sa.false(), nullable=False),
+    sa.Column('received_at', sa.BigInteger(), nullable=False),
+    sa.ForeignKeyConstraint(['part_key'], ['part.key'], name=op.f('fk_edition_part_key')),
+    sa.ForeignKeyConstraint(['report_key'], ['report.key'], name=op.f('fk_edition_report_key')),
+    sa.PrimaryKeyConstraint('key', name=op.f('pk_edition')),
+    sa.UniqueConstraint('report_key', 'part_key', name=op.f('uq_edition_report_key')),
+    comment='every version of a report that was received, published or not'
+    )
     op.create_table('index_date',
     sa.Column('resource_key', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('parameter', sa.SmallInteger(), nullable=False),
@@ -288,6 +306,7 @@ def downgrade() -> None:
     op.drop_table('index_reference')
     op.drop_index('ix_index_date_low', table_name='index_date')
     op.drop_table('index_date')
+    op.drop_table('edition')
     op.drop_index(op.f('ix_access_grant_grantee'), table_name='access_grant')
     op.drop_table('access_grant')
     op.drop_index('ix_resource_type', table_name='resource')
@@ -301,6 +320,7 @@ def downgrade() -> None:
     op.drop_index('ix_part_work', table_name='part')
     op.drop_index(op.f('ix_part_message_key'), table_name='part')
     op.drop_index('ix_part_lane', table_name='part')
+    op.drop_index('ix_part_awaits', table_name='part')
     op.drop_table('part')
     op.drop_index(op.f('ix_oauth_token_revoked_at'), table_name='oauth_token')
     op.drop_index(op.f('ix_oauth_token_expires_at'), table_name='oauth_token')
