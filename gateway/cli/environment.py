@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+
+import click
 
 from gateway.app import start_logging
 from gateway.config import Settings, load_settings
 from gateway.errors import GatewayError
 from gateway.parse.er7 import field_name
+from gateway.report import Accounted
 from gateway.store.database import Database
 
 
@@ -32,3 +36,11 @@ def named_place(place: str) -> str:
     except GatewayError:  # a place in something other than ER7
         name = ""
     return f"{place} ({name})" if name else place
+
+
+def show_account(account: Sequence[Accounted]) -> None:
+    """Print where each value of a message went or why not, and how many there were."""
+    for entry in account:
+        click.echo(f"{entry.place}\t{entry.target or f'not translated: {entry.reason}'}")
+    used = sum(1 for entry in account if entry.target)
+    click.echo(f"accounted: {len(account)} of {len(account)} ({used} translated)")

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from gateway.app import mappings_folder
-from gateway.cli.environment import named_place
+from gateway.cli.environment import named_place, show_account
 from gateway.config import Settings
 from gateway.errors import GatewayError
 from gateway.fhir.bundle import to_json
@@ -66,15 +66,10 @@ def _written(bundle: bytes, format_: str) -> bytes:
 
 
 def _explain(one: Converted) -> None:
-    for entry in one.translation.account:
-        where = entry.target or f"not translated: {entry.reason}"
-        click.echo(f"{entry.place}\t{where}")
+    show_account(one.translation.account)
     for notice in one.translation.notices:
         kind = "hold" if notice.hold else "warning"
         click.echo(f"{named_place(notice.place)}\t{kind}: {notice.text}")
-    count = len(one.translation.account)
-    used = sum(1 for entry in one.translation.account if entry.target)
-    click.echo(f"accounted: {count} of {count} ({used} translated)")
 
 
 @click.command("send")

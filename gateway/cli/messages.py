@@ -8,7 +8,8 @@ from typing import Any
 import click
 import orjson
 
-from gateway.cli.environment import database, named_place
+from gateway.cli.environment import database, named_place, show_account
+from gateway.report import Accounted
 from gateway.store import work
 
 
@@ -38,6 +39,7 @@ def messages_show(key: int) -> None:
     for row in rows:
         for note in orjson.loads(row["detail"] or "[]"):
             click.echo(f"  {named_place(note['place'])}: {note['text']}")
+        show_account([Accounted(**one) for one in orjson.loads(row["account"] or "[]")])
 
 
 def _table(rows: Iterable[Any]) -> None:

@@ -156,7 +156,7 @@ def bring(connection: Connection, part_key: int) -> Part:
 _LIST = (
     "SELECT m.key, m.received_at, m.source, m.sender, m.control_id, m.type, m.answer,"
     " m.state AS message_state, m.reason AS message_reason, m.duplicate_of, p.key AS part,"
-    " p.state, p.reason, p.detail, p.outcome FROM message m LEFT JOIN part p"
+    " p.state, p.reason, p.detail, p.outcome, p.account FROM message m LEFT JOIN part p"
     " ON p.message_key = m.key"
 )
 

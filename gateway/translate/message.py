@@ -61,10 +61,10 @@ def translate(message: Message, mapping: SenderMapping) -> Translation:
     kind, event = message.value("MSH-9.1"), message.value("MSH-9.2")
     if kind == "ORU":
         reports = _reports(message, mapping, desk)
-        return Translation(reports, (), tuple(desk.notices), tuple(desk.account))
+        return Translation(reports, (), tuple(desk.notices), desk.account())
     if kind == "ADT" and event in _PATIENT_EVENTS:
         update = _patient_update(Scope(message, desk), mapping, event)
-        return Translation((), (update,), tuple(desk.notices), tuple(desk.account))
+        return Translation((), (update,), tuple(desk.notices), desk.account())
     raise UnsupportedMessage(where="MSH-9")
 
 
