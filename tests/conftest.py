@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,20 +41,51 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return running.url(f"test_{os.getpid()}_{next(_numbers)}")
 
 
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    """A database with the current schema, once on each kind."""
-    opened = Database(database_url)
+def _upgraded(url: str) -> str:
+    opened = Database(url)
     upgrade(opened)
+    opened.close()
+    return url
+
+
+@pytest.fixture(scope="session")
+def sqlite_schema(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the current schema, to be copied."""
+    path = tmp_path_factory.mktemp("schema") / "gateway.db"
+    _upgraded(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_schema(postgres_cluster: postgres.Cluster) -> str:
+    """The name of a PostgreSQL database with the current schema, to be copied."""
+    _upgraded(postgres_cluster.url("schema"))
+    return "schema"
+
+
+def _sqlite_copy(schema: Path, folder: Path) -> str:
+    shutil.copy(schema, folder / "gateway.db")
+    return f"sqlite:///{folder / 'gateway.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A database with the current schema, once on each kind."""
+    if request.param == "sqlite":
+        url = _sqlite_copy(request.getfixturevalue("sqlite_schema"), tmp_path)
+    else:
+        running: postgres.Cluster = request.getfixturevalue("postgres_cluster")
+        schema = request.getfixturevalue("postgres_schema")
+        url = running.url(f"test_{os.getpid()}_{next(_numbers)}", schema)
+    opened = Database(url)
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def sqlite(tmp_path: Path) -> Iterator[Database]:
+def sqlite(sqlite_schema: Path, tmp_path: Path) -> Iterator[Database]:
     """A SQLite database with the current schema, where the kind does not matter."""
-    opened = Database(f"sqlite:///{tmp_path / 'gateway.db'}")
-    upgrade(opened)
+    opened = Database(_sqlite_copy(sqlite_schema, tmp_path))
     yield opened
     opened.close()
 

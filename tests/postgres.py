@@ -64,8 +64,9 @@ class Cluster:
     def stop(self, mode: str = "fast") -> None:
         self.run("pg_ctl", "-D", str(self.folder), "-w", "-m", mode, "stop")
 
-    def url(self, name: str) -> str:
-        self.run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "gateway", name)
+    def url(self, name: str, template: str = "template1") -> str:
+        self.run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "gateway",
+                 "-T", template, name)  # fmt: skip
         return f"postgresql://gateway@127.0.0.1:{self.port}/{name}"
 
 
