@@ -7,49 +7,26 @@ sender. Dates are FHIR `date` or `dateTime` text (`2025-03-12`, `2025-03-12T09:0
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from gateway.errors import Hold
+from gateway.value import Code as Code
+from gateway.value import Identifier as Identifier
+from gateway.value import PersonName as PersonName
+from gateway.value import Quantity as Quantity
+from gateway.value import Range as Range
+from gateway.value import Ratio as Ratio
 
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """A coded value: the sender's own `text`, and a standard code when one is known."""
-
-    text: str = ""
-    code: str = ""
-    system: str = ""
-    display: str = ""
-    also: tuple[Code, ...] = ()
-
-    def __bool__(self) -> bool:
-        """A Code counts as present when it says anything at all."""
-        return bool(self.text or self.code)
-
-
-@dataclass(frozen=True, slots=True)
-class Identifier:
-    """An identifier as sent: `authority` is the assigner named by the sender, if any."""
-
-    value: str
-    system: str = ""
-    type: str = ""
-    authority: str = ""
-    place: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class PersonName:
-    """A person's name as sent."""
-
-    family: str = ""
-    given: tuple[str, ...] = ()
-    prefix: str = ""
+if TYPE_CHECKING:
+    from gateway.request import Merge, Request
 
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """The patient a message asserts; `sex` is a FHIR administrative-gender code or empty."""
+    """The patient a message asserts; `sex` is a FHIR administrative-gender code or empty.
+
+    `replaces` and `replaced_by` are references of patients it was merged with.
+    """
 
     identifiers: tuple[Identifier, ...] = ()
     name: PersonName = PersonName()
@@ -57,6 +34,8 @@ class Patient:
     sex: str = ""
     postcode: str = ""
     deceased: str = ""
+    replaces: tuple[str, ...] = ()
+    replaced_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,34 +77,6 @@ class Order:
     requester_person: Practitioner | None = None
     requested: str = ""
     note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """A number whose decimal places are kept, with a UCUM code when the unit has one."""
-
-    value: Decimal
-    unit: str = ""
-    ucum: str = ""
-    comparator: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Two inclusive ends in one unit; either may be open."""
-
-    low: Decimal | None = None
-    high: Decimal | None = None
-    unit: str = ""
-    ucum: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Ratio:
-    """Two numbers that belong together, such as a titre `1:128`."""
-
-    numerator: Quantity
-    denominator: Quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +271,8 @@ class Report:
     ties (MSH-7). `snapshot`: findings missing from
     a newer version are withdrawn (True), stay (False), or hold the report (None). `genomic` is
     False for a report of plain laboratory results alone. `promotes`: it brings no values, and
-    makes final what came before (OBX-11 = U).
+    makes final what came before (OBX-11 = U). `extends` is the number of the earlier report that
+    this one analyses again (OBR-29).
     """
 
     number: Identifier
@@ -354,6 +306,7 @@ class Report:
     snapshot: bool | None = None
     genomic: bool = True
     promotes: bool = False
+    extends: Identifier | None = None
 
 
 FINDINGS = ("variants", "implications", "haplotypes", "phases", "biomarkers", "results")
@@ -399,6 +352,8 @@ class Translation:
     patients: tuple[PatientUpdate, ...] = ()
     notices: tuple[Notice, ...] = ()
     account: tuple[Accounted, ...] = ()
+    requests: tuple[Request, ...] = ()
+    merges: tuple[Merge, ...] = ()
 
     @property
     def holds(self) -> tuple[Notice, ...]:

@@ -23,10 +23,12 @@ def patient(given: Patient, context: Context) -> Json:
             "identifier": [
                 terms.identifier(one, _identifier_type(one, context)) for one in given.identifiers
             ],
+            "active": False if given.replaced_by else None,
             "name": [name] if (name := terms.human_name(given.name)) else None,
             "gender": given.sex,
             "birthDate": given.birth_date,
             "address": [{"postalCode": given.postcode}] if given.postcode else None,
+            "link": _links(given),
         },
     )
     if given.deceased in ("true", "false"):
@@ -34,6 +36,13 @@ def patient(given: Patient, context: Context) -> Json:
     elif given.deceased:
         content["deceasedDateTime"] = given.deceased
     return content
+
+
+def _links(given: Patient) -> list[Json]:
+    """Say whom a patient was merged with (R4 Patient.link)."""
+    made = [("replaced-by", given.replaced_by)] if given.replaced_by else []
+    made += [("replaces", target) for target in given.replaces]
+    return [{"other": terms.reference(target), "type": type_} for type_, target in made]
 
 
 def organization(graph: Graph, given: Organization | None) -> Json:

@@ -8,8 +8,8 @@ from typing import Any
 from gateway.errors import InvalidContent
 from gateway.message import Message, Path, Segment
 from gateway.translate.desk import Desk
+from gateway.translate.found import Found
 from gateway.translate.mapping import Rule
-from gateway.translate.readers import Found
 
 _REPEATING = frozenset({"OBX", "NTE", "OBR", "ORC", "SPM", "NK1", "DG1", "TXA"})
 

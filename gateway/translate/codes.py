@@ -1,20 +1,23 @@
 """Code tables: a sender's local code to a standard code, from `codes/<table>.csv`.
 
-Columns: source, text, target, display, system, comment. A row answers to its `source` and,
+Columns: source, text, target, display, system, comment, and where codes come and go also
+valid_from and valid_to (dates, both inclusive, empty is open). A row answers to its `source` and,
 where a message carries words only, to its `text`, whatever the case.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from gateway.errors import InvalidMapping
 from gateway.report import Code
 
 COLUMNS = ("source", "text", "target", "display", "system", "comment")
+DATES = ("valid_from", "valid_to")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,13 @@ class Row:
     target: str
     display: str
     system: str
+    valid_from: str = ""
+    valid_to: str = ""
+
+    def in_force(self, day: str) -> bool:
+        """Whether the source code stands on `day`, a date as precise as it is known."""
+        begun = not self.valid_from or self.valid_from[: len(day)] <= day
+        return begun and (not self.valid_to or day <= self.valid_to[: len(day)])
 
     def code(self, words: str) -> Code:
         """Return the standard code, with the sender's words, or ours where it sent none."""
@@ -64,18 +74,24 @@ def load_table(path: Path) -> Table:
     return Table(path.stem, by_source, by_text)
 
 
-def _check_columns(path: Path, names: object) -> None:
-    if list(names or ()) != list(COLUMNS):  # type: ignore[call-overload]
-        raise InvalidMapping(f"the columns must be {','.join(COLUMNS)}", where=f"{path.name}:1")
+def _check_columns(path: Path, names: Sequence[str] | None) -> None:
+    if tuple(names or ()) not in (COLUMNS, (*COLUMNS, *DATES)):
+        raise InvalidMapping(
+            f"the columns must be {','.join(COLUMNS)}, with or without {','.join(DATES)}",
+            where=f"{path.name}:1",
+        )
 
 
 def _add(
     by_source: dict[str, Row], by_text: dict[str, Row], record: Mapping[str, str | None], at: str
 ) -> None:
     if None in record.values() or None in record:
-        raise InvalidMapping(f"a line needs {len(COLUMNS)} columns", where=at)
+        raise InvalidMapping("a line needs as many columns as the first", where=at)
     cells = {name: (value or "").strip() for name, value in record.items()}
-    row = Row(*(cells[name] for name in COLUMNS[:5]))
+    dates = [_day(cells.get(name, ""), at) for name in DATES]
+    row = Row(*(cells[name] for name in COLUMNS[:5]), *dates)
+    if all(dates) and row.valid_to < row.valid_from:
+        raise InvalidMapping("valid_to lies before valid_from", where=at)
     if not row.source and not row.text:
         raise InvalidMapping("a line needs a source or a text", where=at)
     if row.source:
@@ -86,3 +102,10 @@ def _add(
         same = by_text.setdefault(row.text.casefold(), row)
         if (same.target, same.system) != (row.target, row.system):
             raise InvalidMapping("this text stands twice with different targets", where=at)
+
+
+def _day(text: str, at: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat() if text else ""
+    except ValueError as error:
+        raise InvalidMapping("a date is written as 2019-04-01", where=at) from error

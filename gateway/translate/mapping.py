@@ -16,7 +16,7 @@ from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import Any
 
-from gateway import report
+from gateway import report, request
 from gateway.errors import InvalidMapping
 from gateway.message import Path, parse_path
 from gateway.translate.codes import Table, load_table
@@ -30,6 +30,10 @@ SECTIONS: Mapping[str, type] = MappingProxyType(
         "report": report.Report,
         "order": report.Order,
         "specimen": report.Specimen,
+        "request": request.Request,
+        "mother": report.Patient,
+        "mother_name": report.PersonName,
+        "subsumed": report.Patient,
         "analysis": report.Analysis,
         "variant": report.Variant,
         "implication": report.Implication,
@@ -45,13 +49,13 @@ SECTIONS: Mapping[str, type] = MappingProxyType(
 )
 # Fields that the gateway decides, not a mapping.
 _OURS = frozenset(
-    ("key", "place", "derived_from", "kind", "status_from", "tested_subject", "record_class",
-     "reason")
+    ("key", "place", "derived_from", "kind", "status_from", "record_class", "reason", "value_type",
+     "replaces", "replaced_by")
 )  # fmt: skip
 # An unknown code here changes the meaning: the message is held (safety.md 8).
 CRITICAL = frozenset(
     ("report.status", "report.outcome", "variant.presence", "variant.status",
-     "variant.source_class", "analysis.source_class")
+     "variant.source_class", "analysis.source_class", "request.action", "request.status")
 )  # fmt: skip
 _DEFAULT_READERS = {
     str: "text",
