@@ -26,7 +26,8 @@ class Context:
     """What the report does not say about itself.
 
     `received` is the instant the message was taken; `message_id` its opaque identifier.
-    `inline` puts documents into `presentedForm` where they would else be a Binary.
+    `inline` puts documents into `presentedForm` where they would else be a Binary. `extends` is
+    the reference of the earlier report that this one analyses again, where it is known.
     """
 
     received: str
@@ -35,6 +36,7 @@ class Context:
     mapping_version: str = ""
     chi_system: str = CHI_SYSTEM
     inline: bool = False
+    extends: str = ""
 
 
 @dataclass(frozen=True, slots=True)

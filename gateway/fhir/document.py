@@ -12,20 +12,23 @@ from gateway.fhir.terms import Json
 from gateway.report import Attachment, Report
 
 
+_EXTENDS = "http://hl7.org/fhir/StructureDefinition/diagnosticReport-extends"
+
+
 def add_report(graph: Graph, report: Report) -> None:
     """Add the DiagnosticReport and a Binary for each document."""
     forms = _presented_forms(graph, report)
     interpreters = [people.practitioner(graph, author) for author in report.authors]
     numbers = [terms.identifier(report.number, "FILL")] if report.number.value else []
     content = terms.put(
-        terms.resource("DiagnosticReport", "genomic-report"),
+        terms.resource("DiagnosticReport", *_profiles(report)),
         {
             "text": {"status": "additional", "div": narrative(report)},
             "extension": _extensions(graph, report),
             "identifier": numbers,
             "basedOn": [terms.reference(graph.order)] if graph.order else None,
             "status": report.status,
-            "category": [terms.concept(terms.SECTION, "GE"), terms.concept(terms.SECTION, "LAB")],
+            "category": [terms.concept(terms.SECTION, one) for one in _sections(report)],
             "code": _code(report),
             "subject": terms.reference(graph.subject),
             "effectiveDateTime": report.effective,
@@ -70,8 +73,18 @@ def _agent(kind: str, who: Json) -> Json:
     return {"type": terms.concept(terms.PARTICIPANT, kind), "who": who}
 
 
+def _profiles(report: Report) -> tuple[str, ...]:
+    return ("genomic-report",) if report.genomic else ()
+
+
+def _sections(report: Report) -> tuple[str, ...]:
+    return ("GE", "LAB") if report.genomic else ("LAB",)
+
+
 def _code(report: Report) -> Json:
     title = terms.codeable(report.title)
+    if not report.genomic:
+        return title or {"text": "Laboratory report"}
     codings = [
         terms.coding(terms.LOINC, terms.REPORT_CODE),
         terms.coding(terms.SNOMED, terms.REPORT_SNOMED),
@@ -81,14 +94,23 @@ def _code(report: Report) -> Json:
 
 
 def _conclusion(report: Report) -> str:
-    return report.conclusion or "\n\n".join(text for text in report.narrative if text)
+    # A genomic report keeps further words in its notes; a plain one has only this place.
+    if report.conclusion and report.genomic:
+        return report.conclusion
+    return "\n\n".join(text for text in (report.conclusion, *report.narrative) if text)
 
 
 def _extensions(graph: Graph, report: Report) -> list[Json]:
     made = [_link("recommended-action", target) for target in graph.of_type("Task")]
     if graph.study:
         made.insert(0, _link("genomic-study-reference", graph.study))
-    if report.conclusion:
+    if report.extends and report.extends.value != report.number.value:
+        earlier = terms.put(
+            {"type": "DiagnosticReport", "identifier": terms.identifier(report.extends, "FILL")},
+            {"reference": graph.context.extends},
+        )
+        made.append(terms.extension(_EXTENDS, "valueReference", earlier))
+    if report.conclusion and report.genomic:
         made += [
             terms.extension(terms.profile("genomic-report-note"), "valueAnnotation", {"text": text})
             for text in report.narrative
@@ -104,10 +126,18 @@ def _link(name: str, target: str) -> Json:
 def _presented_forms(graph: Graph, report: Report) -> list[Json]:
     made: dict[str, Json] = {}
     for attachment in report.attachments:
+        if attachment.url:
+            made[attachment.url] = _pointer(attachment)
+            continue
         digest = hashlib.sha256(attachment.content).hexdigest()
         if digest not in made:
             made[digest] = _presented_form(graph, attachment, digest)
     return list(made.values())
+
+
+def _pointer(given: Attachment) -> Json:
+    content = {"contentType": given.media_type, "url": given.url}
+    return terms.put(content, {"title": given.title})
 
 
 def _presented_form(graph: Graph, given: Attachment, digest: str) -> Json:

@@ -1,4 +1,4 @@
-"""From a `Report` to its FHIR resources: Genomics Reporting 3.0.0, on one page (domain.md 6)."""
+"""From a `Report` to its FHIR resources, genomic and plain, on one page (domain.md 6)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from gateway.fhir import people
 from gateway.fhir.composed import Composed, Context, Graph, Ids
 from gateway.fhir.document import add_provenance, add_report
 from gateway.fhir.findings import add_findings
+from gateway.fhir.laboratory import add_results
 from gateway.fhir.study import add_order, add_specimens, add_study
 from gateway.report import Report
 
@@ -22,6 +23,7 @@ def compose(report: Report, ids: Ids, context: Context) -> tuple[Composed, ...]:
     add_order(graph, report)
     add_study(graph, report)
     add_findings(graph, report)
+    add_results(graph, report)
     add_report(graph, report)
     add_provenance(graph)
     return tuple(graph.made)

@@ -189,7 +189,11 @@ def quantity(given: Quantity, ucum: str = "") -> Json:
 def value_range(given: Range) -> Json:
     """Make a Range; an open end is left out."""
     ends: tuple[tuple[str, Decimal | None], ...] = (("low", given.low), ("high", given.high))
-    return {name: {"value": end} for name, end in ends if end is not None}
+    return {
+        name: quantity(Quantity(end, given.unit, given.ucum))
+        for name, end in ends
+        if end is not None
+    }
 
 
 def extension(url: str, kind: str, value: Any) -> Json:

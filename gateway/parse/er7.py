@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from gateway.errors import FusedMessages, GatewayError, InvalidCharset, InvalidValue, MissingSegment
 from gateway.message import Message, Segment, parse_path
-from gateway.wire.er7 import Header, read_header
+from gateway.wire.er7 import Header, from_start, read_header
 
 # Table 0211, and the internet's names for the same sets (HTTP uses them). UTF-16 and UTF-32
 # cannot travel over MLLP, so they are refused.
@@ -57,7 +57,7 @@ def split(raw: bytes) -> tuple[bytes, ...]:
 
 
 def _is_batch(raw: bytes) -> bool:
-    return raw[:64].lstrip(b"\r\n").startswith(_BATCH_STARTS)
+    return from_start(raw[:64]).startswith(_BATCH_STARTS)
 
 
 def _refuse_fused(raw: bytes) -> None:
@@ -140,7 +140,7 @@ def _lines(raw: bytes) -> tuple[list[bytes], str]:
     CR and CRLF always end a line; LF alone does where the first line ends so, and is text
     elsewhere.
     """
-    text = raw.lstrip(b"\r\n")
+    text = from_start(raw)
     first = _FIRST_ENDING.search(text)
     ending = _ENDINGS[first.group()] if first else "CR"
     text = text.replace(b"\r\n", b"\r")

@@ -24,7 +24,7 @@ from gateway.pipeline.read import read
 from gateway.store.inbox import Entry, Inbox
 from gateway.translate.mapping import Mappings, SenderMapping
 from gateway.translate.sender import Sender
-from gateway.wire.er7 import Header, acknowledge, read_header
+from gateway.wire.er7 import Header, acknowledge, from_start, read_header
 
 log = logging.getLogger(__name__)
 
@@ -167,7 +167,7 @@ def _dedupe_key(arrival: Arrival, header: Header) -> str:
     """
     names = [arrival.source, arrival.charset, *map(header.raw, (1, 2, 3, 4, 9, 10, 11, 12, 18))]
     digest = hashlib.sha256("\0".join(names).encode("utf-8", "surrogatepass"))
-    raw = arrival.raw.lstrip(b"\r\n")
+    raw = from_start(arrival.raw)
     end = _LINE_END.search(raw)
     digest.update(memoryview(raw)[end.start() :] if end else b"")
     return digest.hexdigest()

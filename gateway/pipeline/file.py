@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from gateway.config import Settings
 from gateway.errors import GatewayError, Hold, IdentityHold, StoreUnavailable, VersionConflict
 from gateway.fhir.conformance import check
 from gateway.identify.match import Issuers
 from gateway.parse.er7 import split
+from gateway.pipeline.merges import Merger
 from gateway.pipeline.patients import update_patient
 from gateway.pipeline.publish import WITHDRAWN, Publisher, flag, laboratory_key
 from gateway.pipeline.read import read
+from gateway.pipeline.requests import Registrar, order_key
 from gateway.report import Notice, Report, Translation
 from gateway.store import work
 from gateway.store.database import Connection, Database
@@ -99,14 +101,13 @@ def _file(
 ) -> str:
     for report in translation.reports:
         for attachment in report.attachments:
-            office.files.keep(attachment.content)
+            if attachment.content:  # a pointer has none
+                office.files.keep(attachment.content)
     now = office.clock()
     with office.database.write() as connection:
         if not work.still_held(connection, claim):
             return "lost"
-        outcome: list[str] = []
-        for update in translation.patients:
-            outcome += update_patient(connection, update, part, mapping, office.issuers, now)
+        outcome = _others(connection, part, office, translation, mapping, now)
         publisher = Publisher(
             connection, part, mapping, office.issuers, now, check, _rereader(connection, office)
         )
@@ -118,6 +119,27 @@ def _file(
             account=[asdict(one) for one in translation.account],
         )  # fmt: skip
     return "filed"
+
+
+def _others(
+    connection: Connection,
+    part: Part,
+    office: Office,
+    translation: Translation,
+    mapping: SenderMapping,
+    now: int,
+) -> list[str]:
+    """File all that is no report: demographics, merges and orders."""
+    outcome: list[str] = []
+    for update in translation.patients:
+        outcome += update_patient(connection, update, part, mapping, office.issuers, now)
+    merger = Merger(connection, part, mapping, office.issuers, now, check)
+    for merge in translation.merges:
+        outcome += merger.merge(merge)
+    registrar = Registrar(connection, part, mapping, office.issuers, now, check)
+    for request in translation.requests:
+        outcome += registrar.file(request)
+    return outcome
 
 
 def _rereader(connection: Connection, office: Office) -> Callable[[int, str], Report]:
@@ -153,10 +175,7 @@ def _refused(
 
 
 def _with(translation: Translation, notice: Notice) -> Translation:
-    return Translation(
-        translation.reports, translation.patients, (notice, *translation.notices),
-        translation.account,
-    )  # fmt: skip
+    return replace(translation, notices=(notice, *translation.notices))
 
 
 def _hold(claim: Claim, part: Part, office: Office, translation: Translation) -> str:
@@ -174,13 +193,15 @@ def _hold(claim: Claim, part: Part, office: Office, translation: Translation) ->
             flag(connection, report, now)
         work.finish(
             connection, part, "held", now, reason=str(reason), detail=notes,
-            awaits=_awaited(translation) if reason is Hold.REPORT_UNKNOWN else None,
+            awaits=_awaited(translation, part) if reason is Hold.REPORT_UNKNOWN else None,
             account=[asdict(one) for one in translation.account],
         )  # fmt: skip
     return "held"
 
 
-def _awaited(translation: Translation) -> str | None:
+def _awaited(translation: Translation, part: Part) -> str | None:
+    for request in translation.requests:
+        return order_key(request.order, part.sender)
     for report in translation.reports:
         if report.promotes or report.status == WITHDRAWN:
             return f"{laboratory_key(report.laboratory)}\n{report.number.value}"

@@ -132,7 +132,7 @@ class Publisher:
         context = Context(
             received=received.isoformat(timespec="milliseconds"),
             message_id=str(self.part.message_key), sender=self.mapping.sender.name,
-            chi_system=self.issuers.chi_system,
+            chi_system=self.issuers.chi_system, extends=self._extended(report, known),
         )  # fmt: skip
         made = compose(report, reference, context)
         for one in made:
@@ -143,6 +143,17 @@ class Publisher:
             )
             for one in made
         )
+
+    def _extended(self, report: Report, known: Indexed) -> str:
+        """The reference of the earlier report of this patient that is analysed again, if any."""
+        if report.extends is None:
+            return ""
+        laboratory = laboratory_key(report.laboratory)
+        earlier = reports.find(self.connection, laboratory, report.extends.value)
+        if earlier is None or not earlier.status or earlier.patient_key != known.key:
+            return ""
+        ids = Identities(self.connection, earlier.key)
+        return f"DiagnosticReport/{ids.of_report('DiagnosticReport', 'DiagnosticReport')}"
 
     def _write(
         self,

@@ -27,6 +27,7 @@ _CARE = ("entered-in-error", "corrected", "amended", "preliminary", "registered"
 # 81263-6: these two speak of both copies of a gene or of two genes, so they are no haplotype.
 _BOTH_COPIES = frozenset({"LA26217-2", "LA26220-6"})
 _KINDS = {"implication": "diagnostic", "therapy": "therapeutic", "consequence": "consequence"}
+_EVIDENCE = frozenset({"evidence"})
 
 
 @dataclass(slots=True)
@@ -110,11 +111,19 @@ def _add_haplotype(found: Findings, group: Group, members: tuple[str, ...], desk
 
 
 def _add_meanings(found: Findings, group: Group) -> None:
-    for section, kind in _KINDS.items():
-        if meaning := group.values.get(section):
-            found.implications.append(
-                Implication(group.key, (group.key,), kind, group.place, group.status, **meaning)
+    meanings = {section: group.values[section] for section in _KINDS if group.values.get(section)}
+    # The mapping reads evidence as of either: it is of the treatment where there is one.
+    treats = meanings.get("therapy", {}).keys() - _EVIDENCE
+    other = "implication" if treats else "therapy"
+    both = {"implication", "therapy"} <= meanings.keys()
+    if both and meanings[other].keys() == _EVIDENCE:
+        del meanings[other]
+    for section, meaning in meanings.items():
+        found.implications.append(
+            Implication(
+                group.key, (group.key,), _KINDS[section], group.place, group.status, **meaning
             )
+        )
 
 
 def _add_phases(found: Findings, groups: Mapping[str, Group], desk: Desk) -> None:

@@ -20,7 +20,8 @@ class Sender:
     """What is agreed with one sender.
 
     `matches` are (MSH-3.1, MSH-4.1) pairs, where an empty facility matches any. `snapshot` is
-    None while undeclared. `policy` is `hold` (answer AA, then hold) or `ae` (refuse).
+    None while undeclared. `discipline` is genomics, laboratory, or mixed: each report is what its
+    content says. `policy` is `hold` (answer AA, then hold) or `ae` (refuse).
     """
 
     name: str
@@ -32,6 +33,7 @@ class Sender:
     time_zone: str = "Europe/London"
     policy: str = "hold"
     snapshot: bool | None = None
+    discipline: str = "mixed"
     trusted_patients: bool = False
     strict: bool = False
     record_class: str = "nhs"
@@ -65,11 +67,12 @@ class Senders:
 
 _KEYS = (
     "match", "types", "versions", "processing_ids", "charset", "time_zone", "policy", "reports",
-    "trusted_patients", "strict", "record_class", "systems",
+    "trusted_patients", "strict", "record_class", "systems", "discipline",
 )  # fmt: skip
 
 
-_PLAIN = ("charset", "time_zone", "trusted_patients", "strict", "record_class")
+_DISCIPLINES = ("genomics", "laboratory", "mixed")
+_PLAIN = ("charset", "discipline", "time_zone", "trusted_patients", "strict", "record_class")
 _SETS = ("types", "versions", "processing_ids")
 
 
@@ -87,6 +90,8 @@ def make_sender(name: str, given: Mapping[str, Any]) -> Sender:
         raise InvalidMapping(
             "`reports` is snapshot, delta or undeclared; `policy` is hold or ae", where=at
         )
+    if given.get("discipline", "mixed") not in _DISCIPLINES:
+        raise InvalidMapping("`discipline` is genomics, laboratory or mixed", where=at)
     try:
         ZoneInfo(given.get("time_zone", "Europe/London"))
         matches = tuple(

@@ -61,9 +61,14 @@ class Header:
         return self.first(12)
 
 
+def from_start(raw: bytes) -> bytes:
+    """Leave out what editors put before a message: a byte order mark, empty lines."""
+    return raw.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
+
+
 def read_header(raw: bytes) -> Header:
     """Read the first segment, which must be MSH; raises UnreadableMessage."""
-    start = raw[:_HEADER_BYTES_MAX].lstrip(b"\r\n")
+    start = from_start(raw[:_HEADER_BYTES_MAX])
     end = _LINE_END.search(start)
     if end is None and len(raw) > _HEADER_BYTES_MAX:
         raise UnreadableMessage("MSH does not end", where="MSH")

@@ -149,3 +149,18 @@ def test_a_late_part_of_a_report_in_parts_is_held(desk: Desk) -> None:
     row = desk.send(_part("R-1", 2, 1, ONE))
     assert (row["state"], row["reason"]) == ("held", "report-order")
     assert _state(desk, "R-1") == ("corrected", ("corrected", TWO))
+
+
+def test_a_new_analysis_points_to_the_report_that_it_extends(desk: Desk) -> None:
+    desk.send(_message("F", "R-1", 1))
+    again = b"\r".join(
+        line.replace(b"|GE|F", b"|GE|F||||^R-1") if line.startswith(b"OBR") else line
+        for line in _message("F", "R-2", 2).split(b"\r")
+    )
+    assert desk.send(again)["state"] == "filed"
+    first, second = desk.resources("DiagnosticReport")
+    (extends,) = (
+        one["valueReference"] for one in second["extension"] if one["url"].endswith("-extends")
+    )
+    assert extends["reference"] == f"DiagnosticReport/{first['id']}"
+    assert extends["identifier"]["value"] == "R-1"

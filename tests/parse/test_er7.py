@@ -188,6 +188,11 @@ def test_the_fields_of_msh_are_numbered_as_the_standard_does() -> None:
     assert [message.value(f"MSH-{n}") for n in (1, 2, 3, 10)] == ["|", "^~\\&", "A", "C1"]
 
 
+def test_what_editors_put_before_a_message_is_left_out() -> None:
+    message = parse(b"\xef\xbb\xbf\r\n" + MSH + b"\rPID|1|\r")
+    assert [segment.name for segment in message.segments] == ["MSH", "PID"]
+
+
 def test_a_large_message_is_read() -> None:
     raw = MSH + b"\r" + b"OBX|1|TX|a^b||some text||||||F\r" * 20_000
     assert len(parse(raw).all("OBX")) == 20_000
