@@ -86,6 +86,10 @@ def _number(value: object) -> orjson.Fragment:
 
 def _entry(one: Composed, url: str) -> Json:
     condition = _condition(one.resource) if one.shared else ""
+    if condition and one.resource.get("active") is False:
+        # A patient merged into another is changed where it is known, not only made.
+        request = {"method": "PUT", "url": f"{one.type}?{condition}"}
+        return {"fullUrl": url, "resource": one.resource, "request": request}
     if condition:
         request = {"method": "POST", "url": one.type, "ifNoneExist": condition}
         return {"fullUrl": url, "resource": one.resource, "request": request}

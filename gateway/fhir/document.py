@@ -11,7 +11,6 @@ from gateway.fhir.narrative import narrative
 from gateway.fhir.terms import Json
 from gateway.report import Attachment, Report
 
-
 _EXTENDS = "http://hl7.org/fhir/StructureDefinition/diagnosticReport-extends"
 
 

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from gateway.config import CHI_SYSTEM
 from gateway.errors import GatewayError, IdentityHold
 from gateway.fhir import people
 from gateway.fhir.bundle import stable_ids, to_json, transaction
-from gateway.fhir.composed import Composed, Context
+from gateway.fhir.composed import SHARED, Composed, Context, Ids
 from gateway.fhir.conformance import check
 from gateway.fhir.genomics import compose
+from gateway.fhir.merged import compose_merge, compose_patient
+from gateway.fhir.order import compose_request
 from gateway.identify.match import Issuers, trusted
+from gateway.identify.referral import subject_of
 from gateway.parse.er7 import header_of, split
 from gateway.pipeline.read import read
 from gateway.report import Notice, Patient, Translation
+from gateway.request import Request
 from gateway.translate.mapping import Mappings, SenderMapping
+
+_EPOCH = "1970-01-01T00:00:00+00:00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,8 @@ def _one(raw: bytes, mapping: SenderMapping) -> Converted:
         for one in composed:
             check({"resourceType": one.type, "id": "new", **one.resource})
     except GatewayError as error:
-        return Converted(b"", translation, (Notice(error.where, error.text, error.hold),))
+        reason = error.reason if isinstance(error, IdentityHold) else error.hold
+        return Converted(b"", translation, (Notice(error.where, error.text, reason),))
     return Converted(to_json(transaction(composed, ids)), translation)
 
 
@@ -61,7 +69,7 @@ def _composed(raw: bytes, translation: Translation, mapping: SenderMapping) -> l
     made: list[Composed] = []
     for report in translation.reports:
         context = Context(
-            received=_instant(report.sent) or "1970-01-01T00:00:00+00:00",
+            received=_instant(report.sent) or _EPOCH,
             message_id=digest, sender=mapping.sender.name, inline=True,
         )  # fmt: skip
         ids = stable_ids(digest)
@@ -71,7 +79,53 @@ def _composed(raw: bytes, translation: Translation, mapping: SenderMapping) -> l
         made.append(
             Composed("Patient", "Patient", people.patient(_resolved(update.patient), context))
         )
+    made += _merges(digest, translation, mapping)
+    made += _requests(digest, translation, mapping)
     return made
+
+
+def _merges(digest: str, translation: Translation, mapping: SenderMapping) -> Iterator[Composed]:
+    for number, merge in enumerate(translation.merges):
+        context = Context(_instant(merge.clock) or _EPOCH, digest, mapping.sender.name)
+        survivor, subsumed = _resolved(merge.survivor), _resolved(merge.subsumed)
+        ids = _numbered(digest, number, frozenset())
+        if merge.renumbered:
+            made = compose_patient(survivor, ids, context)
+        else:
+            made = compose_merge(survivor, subsumed, ids, context)
+        yield from (replace(one, role=_role(number, one.role)) for one in made)
+
+
+def _requests(digest: str, translation: Translation, mapping: SenderMapping) -> Iterator[Composed]:
+    for number, request in enumerate(translation.requests):
+        context = Context(_instant(request.sent) or _EPOCH, digest, mapping.sender.name)
+        asked = replace(request, patient=_subject(request))
+        for one in compose_request(asked, _numbered(digest, number, SHARED), context):
+            yield one if one.shared else replace(one, role=_role(number, one.role))
+
+
+def _numbered(digest: str, number: int, shared: frozenset[str]) -> Ids:
+    """Tell the orders or merges of one message apart; `shared` types are the same for all."""
+    ids = stable_ids(digest)
+
+    def give(type: str, role: str) -> str:
+        return ids(type, role if type in shared else _role(number, role))
+
+    return give
+
+
+def _role(number: int, role: str) -> str:
+    return f"{number + 1}:{role}" if number else role
+
+
+def _subject(request: Request) -> Patient:
+    try:
+        return subject_of(request, Issuers(CHI_SYSTEM))
+    except IdentityHold:
+        # A number that does not count is shown as sent; but a mother is never taken for her child.
+        if request.mother is not None:
+            raise
+        return request.patient
 
 
 def _instant(text: str) -> str:

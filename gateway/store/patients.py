@@ -9,11 +9,11 @@ from uuid import uuid4
 from sqlalchemy import Connection, insert, select, text, update
 
 from gateway.report import Identifier, Patient, PersonName
-from gateway.store.tables import patient, patient_identifier
+from gateway.store.tables import patient, patient_identifier, patient_merge
 
 _ADD_IDENTIFIER = text(
     "INSERT INTO patient_identifier (system, value, patient_key, state, source, since)"
-    " VALUES (:system, :value, :patient, 'current', :source, :now)"
+    " VALUES (:system, :value, :patient, :state, :source, :now)"
     " ON CONFLICT (system, value) DO NOTHING"
 )
 
@@ -31,21 +31,34 @@ class Indexed:
 
 def find(connection: Connection, identifiers: Iterable[Identifier]) -> list[Indexed]:
     """Return the living patients these identifiers lead to, locked, merges followed."""
+    keys = {survivor(connection, key) for key in owners(connection, identifiers)}
+    living = (by_key(connection, key) for key in sorted(keys))
+    return list({one.key: one for one in living}.values())
+
+
+def owners(connection: Connection, identifiers: Iterable[Identifier]) -> set[int]:
+    """Return the patients that were given these identifiers, merged since or not."""
     keys: set[int] = set()
     for one in identifiers:
         query = select(patient_identifier.c.patient_key).where(
             patient_identifier.c.system == one.system, patient_identifier.c.value == one.value
         )
         keys.update(connection.execute(query).scalars())
-    return [_read(connection, key) for key in sorted({_survivor(connection, key) for key in keys})]
+    return keys
 
 
 def by_key(connection: Connection, key: int) -> Indexed:
     """Return the living patient of a key, locked, merges followed."""
-    return _read(connection, _survivor(connection, key))
+    while True:
+        found = read(connection, survivor(connection, key))
+        # The lock may have waited for a merge of just this patient.
+        if not found.demographics.replaced_by:
+            return found
+        key = found.key
 
 
-def _survivor(connection: Connection, key: int) -> int:
+def survivor(connection: Connection, key: int) -> int:
+    """Return the patient that this one was merged into at last, or itself."""
     seen: set[int] = set()
     while key not in seen:
         seen.add(key)
@@ -54,7 +67,8 @@ def _survivor(connection: Connection, key: int) -> int:
     return key
 
 
-def _read(connection: Connection, key: int) -> Indexed:
+def read(connection: Connection, key: int) -> Indexed:
+    """Return this very patient, locked, even when it was merged into another."""
     row = connection.execute(select(patient).where(patient.c.key == key).with_for_update()).one()
     query = (
         select(patient_identifier)
@@ -65,8 +79,28 @@ def _read(connection: Connection, key: int) -> Indexed:
         Identifier(one.value, one.system, "NH") for one in connection.execute(query)
     )
     name = PersonName(row.family, tuple(row.given.split()))
-    demographics = Patient(identifiers, name, row.birth_date, row.sex, row.postcode, row.deceased)
+    demographics = Patient(
+        identifiers, name, row.birth_date, row.sex, row.postcode, row.deceased,
+        *_links(connection, key, row.merged_into),
+    )  # fmt: skip
     return Indexed(row.key, row.id, row.clock, row.record_class, demographics)
+
+
+def _links(
+    connection: Connection, key: int, merged_into: int | None
+) -> tuple[tuple[str, ...], str]:
+    link = patient_merge.c
+    query = (
+        select(patient.c.id)
+        .join(patient_merge, link.subsumed_key == patient.c.key)
+        .where(link.survivor_key == key, link.undone_at.is_(None))
+        .order_by(link.key)
+    )
+    replaces = tuple(f"Patient/{id_}" for id_ in connection.execute(query).scalars())
+    if merged_into is None:
+        return replaces, ""
+    by = connection.execute(select(patient.c.id).where(patient.c.key == merged_into)).scalar_one()
+    return replaces, f"Patient/{by}"
 
 
 def create(
@@ -78,7 +112,7 @@ def create(
         insert(patient).values(**values, clock=clock, changed_at=now).returning(patient.c.key)
     ).scalar_one()
     add_identifiers(connection, key, given.identifiers, source, now)
-    return _read(connection, key)
+    return read(connection, key)
 
 
 def change(
@@ -91,16 +125,36 @@ def change(
         .values(**_columns(given), clock=clock, changed_at=now)
     )
     add_identifiers(connection, known.key, given.identifiers, source, now)
-    return _read(connection, known.key)
+    return read(connection, known.key)
 
 
 def add_identifiers(
-    connection: Connection, key: int, identifiers: Iterable[Identifier], source: str, now: int
+    connection: Connection,
+    key: int,
+    identifiers: Iterable[Identifier],
+    source: str,
+    now: int,
+    state: str = "current",
 ) -> None:
-    """Give a patient identifiers; one that somebody has already stays where it is."""
+    """Give a patient identifiers; one that somebody has already stays where it is.
+
+    A retired one still leads to the patient, and is no longer shown.
+    """
     for one in identifiers:
-        values = {"system": one.system, "value": one.value, "patient": key}
+        values = {"system": one.system, "value": one.value, "patient": key, "state": state}
         connection.execute(_ADD_IDENTIFIER, {**values, "source": source, "now": now})
+
+
+def retire(connection: Connection, key: int, identifiers: Iterable[Identifier]) -> None:
+    """Mark identifiers of a patient as used no more."""
+    for one in identifiers:
+        connection.execute(
+            update(patient_identifier)
+            .where(patient_identifier.c.patient_key == key)
+            .where(patient_identifier.c.system == one.system)
+            .where(patient_identifier.c.value == one.value)
+            .values(state="retired")
+        )
 
 
 def _columns(given: Patient) -> dict[str, str]:

@@ -129,6 +129,27 @@ patient_identifier = Table(
     UniqueConstraint("system", "value"),
 )
 
+patient_merge = Table(
+    "patient_merge",
+    metadata,
+    _key(),
+    Column("subsumed_key", ForeignKey("patient.key"), nullable=False, index=True),
+    Column("survivor_key", ForeignKey("patient.key"), nullable=False, index=True),
+    Column("part_key", ForeignKey("part.key"), nullable=False, comment="whose message said so"),
+    Column("merged_at", Instant, nullable=False),
+    Column("undone_at", Instant, comment="set by the undo, which is this one row"),
+    comment="which patients were found to be one person",
+)
+
+patient_merge_moved = Table(
+    "patient_merge_moved",
+    metadata,
+    Column("merge_key", ForeignKey("patient_merge.key"), primary_key=True),
+    Column("kind", String, primary_key=True, comment="the table of the row that was re-pointed"),
+    Column("row_key", Key, primary_key=True),
+    comment="what a merge re-pointed, so that its undo takes back just that",
+)
+
 # -- what was filed -------------------------------------------------------------------------
 
 report = Table(
@@ -172,15 +193,35 @@ edition = Table(
     comment="every version of a report that was received, published or not",
 )
 
+placed_order = Table(
+    "placed_order",
+    metadata,
+    _key(),
+    Column("organisation", String, nullable=False, comment="who ordered: code, words or sender"),
+    Column("number", String, nullable=False, comment="the placer's order number"),
+    Column("patient_key", ForeignKey("patient.key"), nullable=False, index=True),
+    Column("request_id", String(36), nullable=False, unique=True, comment="of its ServiceRequest"),
+    Column("ordered", Boolean, nullable=False, server_default=false(),
+           comment="an order message described it, not only a result"),
+    Column("status", String, nullable=False, default="", comment="as the orders say it"),
+    Column("answered", Boolean, nullable=False, server_default=false()),
+    Column("record_class", String, nullable=False, server_default="nhs"),
+    Column("clock", Instant, nullable=False, default=0),
+    Column("sent_at", Instant, nullable=False, default=0),
+    UniqueConstraint("organisation", "number"),
+    Index("ix_placed_order_number", "number"),
+)  # fmt: skip
+
 identity = Table(
     "identity",
     metadata,
-    Column("owner", Key, primary_key=True, comment="report key; 0 for what all reports share"),
+    Column("owner", Key, primary_key=True,
+           comment="report key, minus an order key, or 0 for what all share"),
     Column("role", String, primary_key=True, comment="what the resource is, by content"),
     Column("type", String, nullable=False),
     Column("id", String(36), nullable=False),
     comment="which resource plays which role: ids are random once, then kept",
-)
+)  # fmt: skip
 
 resource = Table(
     "resource",

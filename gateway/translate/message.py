@@ -24,6 +24,7 @@ from gateway.report import (
     Translation,
     Variant,
 )
+from gateway.translate import merge, order
 from gateway.translate.apply import Scope
 from gateway.translate.build import Findings
 from gateway.translate.desk import Desk
@@ -31,6 +32,7 @@ from gateway.translate.findings import PROMOTED, FindingsReader
 from gateway.translate.groups import merged_groups
 from gateway.translate.mapping import SenderMapping
 
+_ORDERS = frozenset({"ORM", "OML", "OMG"})
 _PATIENT_EVENTS = frozenset({"A01", "A04", "A05", "A08", "A28", "A31"})
 # What the status of a report says of an observation that has none of its own.
 _OBSERVATION_STATUS = {
@@ -38,6 +40,9 @@ _OBSERVATION_STATUS = {
     "final": "final", "amended": "amended", "corrected": "corrected", "appended": "final",
     "cancelled": "cancelled", "entered-in-error": "entered-in-error",
 }  # fmt: skip
+_GENOMIC_TESTS = frozenset({"https://fhir.nhs.uk/CodeSystem/England-GenomicTestDirectory"})
+# 48002-0: fetal, likely fetal.
+_FETAL = frozenset({"LA10429-1", "LA18196-8"})
 # The status of a report that has none, by what its observations say; the first that fits.
 _TOGETHER = tuple(
     (frozenset(some.split()), status)
@@ -53,7 +58,7 @@ _TOGETHER = tuple(
 
 
 def translate(message: Message, mapping: SenderMapping) -> Translation:
-    """Translate a result or patient message; holds and warnings say where.
+    """Translate a result, order, patient or merge message; holds and warnings say where.
 
     Raises UnsupportedMessage for any other type.
     """
@@ -65,6 +70,12 @@ def translate(message: Message, mapping: SenderMapping) -> Translation:
     if kind == "ADT" and event in _PATIENT_EVENTS:
         update = _patient_update(Scope(message, desk), mapping, event)
         return Translation((), (update,), tuple(desk.notices), desk.account())
+    if kind == "ADT" and event in merge.EVENTS:
+        merged = merge.merges(message, mapping, event, desk)
+        return Translation((), (), tuple(desk.notices), desk.account(), merges=merged)
+    if kind in _ORDERS:
+        asked = order.requests(message, mapping, desk)
+        return Translation((), (), tuple(desk.notices), desk.account(), requests=asked)
     raise UnsupportedMessage(where="MSH-9")
 
 
@@ -122,6 +133,10 @@ def _built(
     specimen = fields["specimen"]
     status = _OBSERVATION_STATUS[values["status"]]
     values |= {name: _with_status(getattr(found, name), status) for name in FINDINGS}
+    values.setdefault("tested_subject", _tested(fields["analysis"], found))
+    if specimen:
+        specimen.setdefault("tested_subject", values["tested_subject"])
+    values.setdefault("genomic", _genomic(scope, mapping, fields, found))
     return Report(
         number=number,
         laboratory=values.pop("laboratory", None) or Organization(mapping.sender.name),
@@ -136,6 +151,24 @@ def _built(
         snapshot=mapping.sender.snapshot,
         **values,
     )
+
+
+def _genomic(
+    scope: Scope, mapping: SenderMapping, fields: Mapping[str, dict[str, Any]], found: Findings
+) -> bool:
+    """Whether a report is of genomics: as agreed, else as OBR-24, the test or its content says."""
+    if mapping.sender.discipline != "mixed":
+        return mapping.sender.discipline == "genomics"
+    findings = any(getattr(found, name) for name in FINDINGS if name != "results")
+    directory = fields["order"].get("test", Code()).system in _GENOMIC_TESTS
+    section = any(one.raw(24).strip() == "GE" for one in scope.segments("OBR"))
+    return findings or directory or section or bool(fields["analysis"])
+
+
+def _tested(analysis: Mapping[str, Any], found: Findings) -> str:
+    """Whose material was tested: a fetus where the message says so explicitly (safety.md 10)."""
+    classes = [analysis.get("source_class", Code()), *(one.source_class for one in found.variants)]
+    return "fetus" if any(one.code in _FETAL for one in classes) else "self"
 
 
 def _with_status(findings: list[Any], status: str) -> tuple[Any, ...]:

@@ -34,7 +34,8 @@ def _message(kind: str, number: str, order: int) -> bytes:
         VARIANT.format(name=name, status=obx11, at=at)
         for at, name in zip("ab", names, strict=False)
     ]
-    lines = lines or [f"TX|L1^Line^L||||||||{obx11}"]
+    if kind == "U":
+        lines = [f"TX|L1^Line^L||||||||{obx11}"]
     return "\r".join([
         f"MSH|^~\\&|GENLIMS|DUNDEE|GATEWAY||{when}||ORU^R01^ORU_R01|{number}-{order}|P|2.5.1",
         f"PID|1||{MORAG[0]}^^^CHI^NH||{MORAG[1]}||{MORAG[2]}|{MORAG[3]}",

@@ -18,7 +18,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('digest', name=op.f('pk_file'))
     )
     op.create_table('identity',
-    sa.Column('owner', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False, comment='report key; 0 for what all reports share'),
+    sa.Column('owner', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False, comment='report key, minus an order key, or 0 for what all share'),
     sa.Column('role', sa.String(), nullable=False, comment='what the resource is, by content'),
     sa.Column('type', sa.String(), nullable=False),
     sa.Column('id', sa.String(length=36), nullable=False),
@@ -148,6 +148,25 @@ def upgrade() -> None:
     sa.UniqueConstraint('system', 'value', name=op.f('uq_patient_identifier_system'))
     )
     op.create_index(op.f('ix_patient_identifier_patient_key'), 'patient_identifier', ['patient_key'], unique=False)
+    op.create_table('placed_order',
+    sa.Column('key', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
+    sa.Column('organisation', sa.String(), nullable=False, comment='who ordered: code, words or sender'),
+    sa.Column('number', sa.String(), nullable=False, comment="the placer's order number"),
+    sa.Column('patient_key', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('request_id', sa.String(length=36), nullable=False, comment='of its ServiceRequest'),
+    sa.Column('ordered', sa.Boolean(), server_default=sa.false(), nullable=False, comment='an order message described it, not only a result'),
+    sa.Column('status', sa.String(), nullable=False, comment='as the orders say it'),
+    sa.Column('answered', sa.Boolean(), server_default=sa.false(), nullable=False),
+    sa.Column('record_class', sa.String(), server_default='nhs', nullable=False),
+    sa.Column('clock', sa.BigInteger(), nullable=False),
+    sa.Column('sent_at', sa.BigInteger(), nullable=False),
+    sa.ForeignKeyConstraint(['patient_key'], ['patient.key'], name=op.f('fk_placed_order_patient_key')),
+    sa.PrimaryKeyConstraint('key', name=op.f('pk_placed_order')),
+    sa.UniqueConstraint('organisation', 'number', name=op.f('uq_placed_order_organisation')),
+    sa.UniqueConstraint('request_id', name=op.f('uq_placed_order_request_id'))
+    )
+    op.create_index('ix_placed_order_number', 'placed_order', ['number'], unique=False)
+    op.create_index(op.f('ix_placed_order_patient_key'), 'placed_order', ['patient_key'], unique=False)
     op.create_table('report',
     sa.Column('key', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
     sa.Column('laboratory', sa.String(), nullable=False, comment='the reporting laboratory'),
@@ -250,6 +269,21 @@ def upgrade() -> None:
     sqlite_with_rowid=False
     )
     op.create_index(op.f('ix_index_token_resource_key'), 'index_token', ['resource_key'], unique=False)
+    op.create_table('patient_merge',
+    sa.Column('key', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
+    sa.Column('subsumed_key', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('survivor_key', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('part_key', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False, comment='whose message said so'),
+    sa.Column('merged_at', sa.BigInteger(), nullable=False),
+    sa.Column('undone_at', sa.BigInteger(), nullable=True, comment='set by the undo, which is this one row'),
+    sa.ForeignKeyConstraint(['part_key'], ['part.key'], name=op.f('fk_patient_merge_part_key')),
+    sa.ForeignKeyConstraint(['subsumed_key'], ['patient.key'], name=op.f('fk_patient_merge_subsumed_key')),
+    sa.ForeignKeyConstraint(['survivor_key'], ['patient.key'], name=op.f('fk_patient_merge_survivor_key')),
+    sa.PrimaryKeyConstraint('key', name=op.f('pk_patient_merge')),
+    comment='which patients were found to be one person'
+    )
+    op.create_index(op.f('ix_patient_merge_subsumed_key'), 'patient_merge', ['subsumed_key'], unique=False)
+    op.create_index(op.f('ix_patient_merge_survivor_key'), 'patient_merge', ['survivor_key'], unique=False)
     op.create_table('resource_version',
     sa.Column('resource_key', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('version', sa.Integer(), nullable=False),
@@ -291,15 +325,27 @@ def upgrade() -> None:
     op.create_index('ix_variant_occurrence_name', 'variant_occurrence', ['name'], unique=False)
     op.create_index(op.f('ix_variant_occurrence_patient_key'), 'variant_occurrence', ['patient_key'], unique=False)
     op.create_index(op.f('ix_variant_occurrence_report_key'), 'variant_occurrence', ['report_key'], unique=False)
+    op.create_table('patient_merge_moved',
+    sa.Column('merge_key', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('kind', sa.String(), nullable=False, comment='the table of the row that was re-pointed'),
+    sa.Column('row_key', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.ForeignKeyConstraint(['merge_key'], ['patient_merge.key'], name=op.f('fk_patient_merge_moved_merge_key')),
+    sa.PrimaryKeyConstraint('merge_key', 'kind', 'row_key', name=op.f('pk_patient_merge_moved')),
+    comment='what a merge re-pointed, so that its undo takes back just that'
+    )
 
 
 def downgrade() -> None:
+    op.drop_table('patient_merge_moved')
     op.drop_index(op.f('ix_variant_occurrence_report_key'), table_name='variant_occurrence')
     op.drop_index(op.f('ix_variant_occurrence_patient_key'), table_name='variant_occurrence')
     op.drop_index('ix_variant_occurrence_name', table_name='variant_occurrence')
     op.drop_index('ix_variant_occurrence_gene', table_name='variant_occurrence')
     op.drop_table('variant_occurrence')
     op.drop_table('resource_version')
+    op.drop_index(op.f('ix_patient_merge_survivor_key'), table_name='patient_merge')
+    op.drop_index(op.f('ix_patient_merge_subsumed_key'), table_name='patient_merge')
+    op.drop_table('patient_merge')
     op.drop_index(op.f('ix_index_token_resource_key'), table_name='index_token')
     op.drop_table('index_token')
     op.drop_index('ix_index_reference_target', table_name='index_reference')
@@ -315,6 +361,9 @@ def downgrade() -> None:
     op.drop_table('resource')
     op.drop_index(op.f('ix_report_patient_key'), table_name='report')
     op.drop_table('report')
+    op.drop_index(op.f('ix_placed_order_patient_key'), table_name='placed_order')
+    op.drop_index('ix_placed_order_number', table_name='placed_order')
+    op.drop_table('placed_order')
     op.drop_index(op.f('ix_patient_identifier_patient_key'), table_name='patient_identifier')
     op.drop_table('patient_identifier')
     op.drop_index('ix_part_work', table_name='part')

@@ -1,0 +1,52 @@
+"""Merges of patients (HL7 v2 chapter 3, 3.6) to `Merge`s: each MRG with the PID before it.
+
+A18, A30, A34, A36, A39 and A40 say that two records are of one person; A47 that a number was
+changed. Merges and moves of accounts or visits (A41 to A45) are not about who a person is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gateway.errors import MissingSegment
+from gateway.message import Message, Segment
+from gateway.report import Patient, PersonName
+from gateway.request import Merge
+from gateway.translate.apply import Scope
+from gateway.translate.desk import Desk
+from gateway.translate.mapping import SenderMapping
+
+RENUMBERING = frozenset({"A47"})
+EVENTS = frozenset({"A18", "A30", "A34", "A36", "A39", "A40"}) | RENUMBERING
+
+
+def merges(message: Message, mapping: SenderMapping, event: str, desk: Desk) -> tuple[Merge, ...]:
+    """Translate every pair of a merge message; holds say where."""
+    for name in ("PID", "MRG"):
+        if message.first(name) is None:
+            desk.hold_for(MissingSegment(f"a merge needs {name}", where=name))
+    return tuple(_merge(Scope(group, desk), mapping, event) for group in _pairs(message))
+
+
+def _pairs(message: Message) -> Iterator[Message]:
+    header: list[Segment] = []
+    person: Segment | None = None
+    for segment in message.segments:
+        if segment.name == "PID":
+            person = segment
+        elif segment.name == "MRG" and person:
+            yield message.only((*header, person, segment))
+        elif person is None:
+            header.append(segment)
+
+
+def _merge(scope: Scope, mapping: SenderMapping, event: str) -> Merge:
+    name = PersonName(**scope.fill(mapping.rules["name"]))
+    clock = scope.fill(rule for rule in mapping.rules["report"] if rule.field == "clock")
+    return Merge(
+        survivor=Patient(name=name, **scope.fill(mapping.rules["patient"])),
+        subsumed=Patient(**scope.fill(mapping.rules["subsumed"])),
+        event=event,
+        clock=clock.get("clock", ""),
+        renumbered=event in RENUMBERING,
+    )
