@@ -103,3 +103,20 @@ def test_a_wrong_setting_is_named_and_nothing_else_happens(
     assert shown.exit_code == 1
     assert "GATEWAY_NOSUCH" in shown.stderr
     assert "secret" not in shown.output
+
+
+def test_two_reports_of_one_message_are_two_in_the_bundle(tmp_path: Path) -> None:
+    both = tmp_path / "both.hl7"
+    raw = NEGATIVE.read_bytes()
+    body = raw[raw.index(b"OBR|") :]
+    both.write_bytes(raw + body.replace(b"LRI-2", b"LRI-3"))
+    shown = _run("translate", both)
+    bundle = json.loads(shown.stdout)
+    reports = [
+        one["resource"] for one in bundle["entry"]
+        if one["resource"]["resourceType"] == "DiagnosticReport"
+    ]  # fmt: skip
+    assert [one["identifier"][0]["value"] for one in reports] == ["LRI-2", "LRI-3"]
+    assert len({one["fullUrl"] for one in bundle["entry"]}) == len(bundle["entry"])
+    kinds = [one["resource"]["resourceType"] for one in bundle["entry"]]
+    assert (kinds.count("Patient"), kinds.count("ServiceRequest")) == (1, 2)

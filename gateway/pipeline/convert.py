@@ -67,13 +67,14 @@ def _one(raw: bytes, mapping: SenderMapping) -> Converted:
 def _composed(raw: bytes, translation: Translation, mapping: SenderMapping) -> list[Composed]:
     digest = hashlib.sha256(raw).hexdigest()
     made: list[Composed] = []
-    for report in translation.reports:
+    for number, report in enumerate(translation.reports):
         context = Context(
             received=_instant(report.sent) or _EPOCH,
             message_id=digest, sender=mapping.sender.name, inline=True,
         )  # fmt: skip
-        ids = stable_ids(digest)
-        made += compose(replace(report, patient=_resolved(report.patient)), ids, context)
+        known = replace(report, patient=_resolved(report.patient))
+        for one in compose(known, _numbered(digest, number, SHARED), context):
+            made.append(one if one.shared else replace(one, role=_role(number, one.role)))
     for update in translation.patients:
         context = Context(received="", message_id=digest)
         made.append(
@@ -105,7 +106,7 @@ def _requests(digest: str, translation: Translation, mapping: SenderMapping) -> 
 
 
 def _numbered(digest: str, number: int, shared: frozenset[str]) -> Ids:
-    """Tell the orders or merges of one message apart; `shared` types are the same for all."""
+    """Tell what one message holds several of apart; `shared` types are the same for all."""
     ids = stable_ids(digest)
 
     def give(type: str, role: str) -> str:

@@ -15,6 +15,7 @@ from gateway.fhir.composed import Composed, Context
 from gateway.fhir.genomics import compose
 from gateway.identify.match import Issuers, Known, decide, trusted
 from gateway.identify.version import Edition, Stands, stands
+from gateway.pipeline.requests import answer_order, find_order, note_order
 from gateway.report import FINDINGS, Organization, Report
 from gateway.store import patients, reports, work
 from gateway.store.database import Connection
@@ -31,6 +32,7 @@ FLAG = {
     "display": "A newer message about this report waits for a decision",
 }
 WITHDRAWN = "entered-in-error"
+ORDER = "ServiceRequest"
 _WITHDRAWABLE = frozenset({"Observation", "Task", "Procedure"})
 
 
@@ -117,14 +119,22 @@ class Publisher:
         decided = decide(asserted, [_known(one) for one in candidates])
         return next(one for one in candidates if one.key == decided.key)
 
+    def _ordered(self, report: Report, known: Indexed, ids: Identities) -> str | None:
+        """The order that the report answers; None where it makes one of its own."""
+        sender = self.mapping.sender.name
+        return find_order(self.connection, report.order, known.key, sender, ids)
+
     def _compose(self, report: Report, known: Indexed, ids: Identities) -> tuple[Composed, ...]:
         fresh = str(uuid4())
+        ordered = self._ordered(report, known, ids)
 
         def reference(type: str, role: str) -> str:
             if type == "Patient":
                 return f"Patient/{known.id}"
             if type == "Provenance":
                 return f"Provenance/{fresh}"
+            if type == ORDER and ordered:
+                return ordered
             shared = type in ("Organization", "Practitioner", "PractitionerRole")
             return f"{type}/{ids.shared(type, role) if shared else ids.of_report(type, role)}"
 
@@ -166,9 +176,17 @@ class Publisher:
         dropped = self._dropped(ids, {one.role for one in made})
         if dropped and report.snapshot is False:
             made = _with_results(made, dropped)
-        versions = [self._version(one, known) for one in made]
+        ordered = self._ordered(report, known, ids)
+        # The order is its own: what the laboratory says about it does not replace it.
+        own = [one for one in made if one.type != ORDER or not ordered]
+        versions = [self._version(one, known) for one in own]
         versions += self._withdrawn(report, known, dropped)
         saved = save(self.connection, versions, self.now)
+        if ordered:
+            answer_order(self.connection, ordered, report.status, self.now)
+        elif ORDER in ids.known:
+            sender = self.mapping.sender.name
+            note_order(self.connection, report.order, known.key, sender, ids.known[ORDER][1])
         reports.replace_occurrences(
             self.connection, standing.key,
             _occurrences(report, known, standing, made, saved, self.now),

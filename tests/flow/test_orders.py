@@ -223,3 +223,44 @@ def test_a_final_report_completes_its_order_and_a_withdrawal_opens_it_again(desk
     # What is said of the order later does not undo that its result is there.
     desk.send(_order("XO", 12))
     assert _placed(desk)["status"] == "completed"
+
+
+def _result(number: str = "R-1", placer: str = "ORD-1", status: str = "F",
+            person: tuple[str, ...] = MORAG) -> bytes:  # fmt: skip
+    chi, name, born, sex = person
+    return demo._lines(
+        f"MSH|^~\\&|GENLIMS|DUNDEE|GATEWAY||20260303101500||ORU^R01|{number}{status}|P|2.5.1",
+        f"PID|1||{chi}^^^CHI^NH||{name}||{born}|{sex}",
+        f"ORC|RE|{placer}|{number}" + "|" * 18 + "NHS Lothian^^^^^SS999",
+        f"OBR|1|{placer}|{number}|R208.1^Breast cancer^England-GenomicTestDirectory|||20260210"
+        f"|||||||||||||||20260303101500||GE|{status}",
+        f"OBX|1|FT|51969-4^Report^LN|1|No variant was found.||||||{status}",
+    )
+
+
+def test_a_result_answers_the_order_that_was_placed(desk: Desk) -> None:
+    desk.send(_order())
+    order = _placed(desk)
+    assert desk.send(_result(status="P"))["state"] == "filed"
+    assert _placed(desk)["status"] == "active"
+    assert desk.send(_result())["state"] == "filed"
+    (report,) = desk.resources("DiagnosticReport")
+    assert report["basedOn"] == [{"reference": f"ServiceRequest/{order['id']}"}]
+    assert _placed(desk)["status"] == "completed"
+    assert _placed(desk)["requester"] == order["requester"]
+
+
+def test_an_order_after_its_result_is_the_one_that_the_report_names(desk: Desk) -> None:
+    desk.send(_result())
+    made = _placed(desk)
+    assert desk.send(_order())["state"] == "filed"
+    assert _placed(desk)["id"] == made["id"]
+    (report,) = desk.resources("DiagnosticReport")
+    assert report["basedOn"] == [{"reference": f"ServiceRequest/{made['id']}"}]
+
+
+def test_a_result_for_an_order_of_another_patient_is_held(desk: Desk) -> None:
+    desk.send(_order())
+    row = desk.send(_result(person=HAMISH))
+    assert (row["state"], row["reason"]) == ("held", "report-order")
+    assert desk.resources("DiagnosticReport") == []
