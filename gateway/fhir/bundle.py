@@ -30,9 +30,14 @@ def stable_ids(digest: str, part: str = "") -> Ids:
     `part` tells the reports of one message apart; what they share stays one resource.
     """
 
+    known: dict[tuple[str, str], str] = {}
+
     def give(type: str, role: str) -> str:
-        of = "" if type in SHARED else part
-        return uuid5(_NAMESPACE, f"{digest}\n{of}\n{type}\n{role}").urn
+        key = type, role
+        if key not in known:
+            of = "" if type in SHARED else part
+            known[key] = uuid5(_NAMESPACE, f"{digest}\n{of}\n{type}\n{role}").urn
+        return known[key]
 
     return give
 

@@ -53,9 +53,10 @@ def _one(raw: bytes, mapping: SenderMapping) -> Converted:
     translation = read(raw, mapping)
     if translation.holds:
         return Converted(b"", translation, translation.holds)
-    ids = stable_ids(hashlib.sha256(raw).hexdigest())
+    digest = hashlib.sha256(raw).hexdigest()
+    ids = stable_ids(digest)
     try:
-        composed = _composed(raw, translation, mapping)
+        composed = _composed(digest, ids, translation, mapping)
         for one in composed:
             check({"resourceType": one.type, "id": "new", **one.resource})
     except GatewayError as error:
@@ -64,8 +65,9 @@ def _one(raw: bytes, mapping: SenderMapping) -> Converted:
     return Converted(to_json(transaction(composed, ids)), translation)
 
 
-def _composed(raw: bytes, translation: Translation, mapping: SenderMapping) -> list[Composed]:
-    digest = hashlib.sha256(raw).hexdigest()
+def _composed(
+    digest: str, ids: Ids, translation: Translation, mapping: SenderMapping
+) -> list[Composed]:
     made: list[Composed] = []
     for number, report in enumerate(translation.reports):
         context = Context(
@@ -73,41 +75,44 @@ def _composed(raw: bytes, translation: Translation, mapping: SenderMapping) -> l
             message_id=digest, sender=mapping.sender.name, inline=True,
         )  # fmt: skip
         known = replace(report, patient=_resolved(report.patient))
-        for one in compose(known, _numbered(digest, number, SHARED), context):
+        for one in compose(known, _numbered(ids, number, SHARED), context):
             made.append(one if one.shared else replace(one, role=_role(number, one.role)))
     for update in translation.patients:
         context = Context(received="", message_id=digest)
         made.append(
             Composed("Patient", "Patient", people.patient(_resolved(update.patient), context))
         )
-    made += _merges(digest, translation, mapping)
-    made += _requests(digest, translation, mapping)
+    made += _merges(digest, ids, translation, mapping)
+    made += _requests(digest, ids, translation, mapping)
     return made
 
 
-def _merges(digest: str, translation: Translation, mapping: SenderMapping) -> Iterator[Composed]:
+def _merges(
+    digest: str, ids: Ids, translation: Translation, mapping: SenderMapping
+) -> Iterator[Composed]:
     for number, merge in enumerate(translation.merges):
         context = Context(_instant(merge.clock) or _EPOCH, digest, mapping.sender.name)
         survivor, subsumed = _resolved(merge.survivor), _resolved(merge.subsumed)
-        ids = _numbered(digest, number, frozenset())
+        own = _numbered(ids, number, frozenset())
         if merge.renumbered:
-            made = compose_patient(survivor, ids, context)
+            made = compose_patient(survivor, own, context)
         else:
-            made = compose_merge(survivor, subsumed, ids, context)
+            made = compose_merge(survivor, subsumed, own, context)
         yield from (replace(one, role=_role(number, one.role)) for one in made)
 
 
-def _requests(digest: str, translation: Translation, mapping: SenderMapping) -> Iterator[Composed]:
+def _requests(
+    digest: str, ids: Ids, translation: Translation, mapping: SenderMapping
+) -> Iterator[Composed]:
     for number, request in enumerate(translation.requests):
         context = Context(_instant(request.sent) or _EPOCH, digest, mapping.sender.name)
         asked = replace(request, patient=_subject(request))
-        for one in compose_request(asked, _numbered(digest, number, SHARED), context):
+        for one in compose_request(asked, _numbered(ids, number, SHARED), context):
             yield one if one.shared else replace(one, role=_role(number, one.role))
 
 
-def _numbered(digest: str, number: int, shared: frozenset[str]) -> Ids:
+def _numbered(ids: Ids, number: int, shared: frozenset[str]) -> Ids:
     """Tell what one message holds several of apart; `shared` types are the same for all."""
-    ids = stable_ids(digest)
 
     def give(type: str, role: str) -> str:
         return ids(type, role if type in shared else _role(number, role))
