@@ -8,6 +8,7 @@ import click
 
 from gateway import __version__
 from gateway.cli.administration import client, db, token
+from gateway.cli.check import check
 from gateway.cli.files import send, translate
 from gateway.cli.messages import messages
 from gateway.cli.roles import demo, listen, serve, up, work
@@ -32,6 +33,6 @@ def main() -> None:
 
 
 for _command in (
-    up, serve, listen, work, demo, translate, send, messages, client, token, db,
+    up, serve, listen, work, demo, translate, check, send, messages, client, token, db,
 ):  # fmt: skip
     main.add_command(_command)

@@ -8,7 +8,8 @@ where a message carries words only, to its `text`, whatever the case.
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+import io
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -31,6 +32,7 @@ class Row:
     system: str
     valid_from: str = ""
     valid_to: str = ""
+    line: int = 0
 
     def in_force(self, day: str) -> bool:
         """Whether the source code stands on `day`, a date as precise as it is known."""
@@ -61,36 +63,62 @@ class Table:
 
 def load_table(path: Path) -> Table:
     """Read one table; raises InvalidMapping that names the file and line."""
+    table, mistakes = read_table(path)
+    for _, error in mistakes:
+        raise error
+    return table
+
+
+def read_table(path: Path) -> tuple[Table, tuple[tuple[int, InvalidMapping], ...]]:
+    """Read the lines of a table that are right, and say what is wrong with the others, by line."""
     by_source: dict[str, Row] = {}
     by_text: dict[str, Row] = {}
+    wrong: list[tuple[int, InvalidMapping]] = []
+    for line, record in _records(path):
+        try:
+            if isinstance(record, InvalidMapping):
+                raise record
+            _add(by_source, by_text, record, line, f"{path.name}:{line}")
+        except InvalidMapping as error:
+            wrong.append((line, error))
+    return Table(path.stem, by_source, by_text), tuple(wrong)
+
+
+def _records(path: Path) -> Iterator[tuple[int, Mapping[str, str | None] | InvalidMapping]]:
+    """Yield the lines of a table below its first, with their numbers, up to one it cannot read."""
+    line = 1
     try:
-        with path.open(encoding="utf-8-sig", newline="") as lines:
-            reader = csv.DictReader(lines)
-            _check_columns(path, reader.fieldnames)
-            for record in reader:
-                _add(by_source, by_text, record, f"{path.name}:{reader.line_num}")
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InvalidMapping("the code table cannot be read", where=path.name) from error
-    return Table(path.stem, by_source, by_text)
-
-
-def _check_columns(path: Path, names: Sequence[str] | None) -> None:
-    if tuple(names or ()) not in (COLUMNS, (*COLUMNS, *DATES)):
-        raise InvalidMapping(
-            f"the columns must be {','.join(COLUMNS)}, with or without {','.join(DATES)}",
-            where=f"{path.name}:1",
-        )
+        text = path.read_bytes().decode("utf-8-sig")
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        if tuple(reader.fieldnames or ()) not in (COLUMNS, (*COLUMNS, *DATES)):
+            columns = f"{','.join(COLUMNS)}, with or without {','.join(DATES)}"
+            yield 1, InvalidMapping(f"the columns must be {columns}", where=f"{path.name}:1")
+            return
+        for record in reader:
+            line = reader.line_num
+            yield line, record
+    except UnicodeDecodeError as error:
+        line = bytes(error.object[: error.start]).count(b"\n") + 1
+        text = "not UTF-8; save it as CSV UTF-8"
+        yield line, InvalidMapping(text, where=f"{path.name}:{line}")
+    except (OSError, csv.Error):
+        yield line, InvalidMapping("the code table cannot be read", where=f"{path.name}:{line}")
 
 
 def _add(
-    by_source: dict[str, Row], by_text: dict[str, Row], record: Mapping[str, str | None], at: str
+    by_source: dict[str, Row],
+    by_text: dict[str, Row],
+    record: Mapping[str, str | None],
+    line: int,
+    at: str,
 ) -> None:
     if None in record.values() or None in record:
         raise InvalidMapping("a line needs as many columns as the first", where=at)
     cells = {name: (value or "").strip() for name, value in record.items()}
-    dates = [_day(cells.get(name, ""), at) for name in DATES]
-    row = Row(*(cells[name] for name in COLUMNS[:5]), *dates)
-    if all(dates) and row.valid_to < row.valid_from:
+    begins, ends = (_day(cells.get(name, ""), at) for name in DATES)
+    source, text, target, display, system = (cells[name] for name in COLUMNS[:5])
+    row = Row(source, text, target, display, system, begins, ends, line)
+    if begins and ends and row.valid_to < row.valid_from:
         raise InvalidMapping("valid_to lies before valid_from", where=at)
     if not row.source and not row.text:
         raise InvalidMapping("a line needs a source or a text", where=at)

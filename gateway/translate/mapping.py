@@ -7,11 +7,11 @@ list of paths, or a table with the keys `from`, `codes`, `default`, `where`, `as
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import Any
@@ -21,7 +21,7 @@ from gateway.errors import InvalidMapping
 from gateway.message import Path, parse_path
 from gateway.translate.codes import Table, load_table
 from gateway.translate.readers import READERS, Reader
-from gateway.translate.sender import Sender, Senders, make_sender
+from gateway.translate.sender import Sender, Senders, make_sender, unknown_word
 
 SECTIONS: Mapping[str, type] = MappingProxyType(
     {
@@ -129,11 +129,17 @@ def load_mappings(folder: FilePath) -> Mappings:
     return Mappings(by_name, by_name["hl7v2"], Senders.of(live))
 
 
-def load_mapping(folder: FilePath, name: str) -> SenderMapping:
-    """Load one sender's folder, with what it extends."""
-    document, tables = _read(folder, name, ())
+def load_mapping(folder: FilePath, name: str, standard: FilePath | None = None) -> SenderMapping:
+    """Load one sender's folder, with what it extends.
+
+    What it extends is looked for beside it, and then in `standard`, the folder of an installation.
+    """
+    folders = (folder, standard or folder)
+    document, tables = _read(folders, name, ())
     sender = make_sender(name, document.get("sender", {}))
     systems = document.get("sender", {}).get("systems", {})
+    for _, error in system_mistakes(systems, f"{name}/mapping.toml [sender.systems]"):
+        raise error
     rules = {
         section: tuple(
             _rule(name, section, field, value, tables, systems)
@@ -146,25 +152,56 @@ def load_mapping(folder: FilePath, name: str) -> SenderMapping:
 
 
 def _read(
-    folder: FilePath, name: str, seen: tuple[str, ...]
+    folders: tuple[FilePath, FilePath], name: str, seen: tuple[str, ...]
 ) -> tuple[dict[str, Any], dict[str, Table]]:
-    file = folder / name / "mapping.toml"
+    at = f"{name}/mapping.toml"
     if name in seen:
-        raise InvalidMapping("a mapping extends itself", where=f"{name}/mapping.toml")
-    try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InvalidMapping("the file cannot be read", where=f"{name}/mapping.toml") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidMapping(f"not valid TOML: {error}", where=f"{name}/mapping.toml") from error
-    _known(document, (*SECTIONS, "sender"), f"{name}/mapping.toml")
-    files = sorted((folder / name / "codes").glob("*.csv"))
-    tables = {path.stem: load_table(path) for path in files}
+        raise InvalidMapping("a mapping extends itself", where=at)
+    folder = find_sender(folders, name)
+    document = read_document(folder / "mapping.toml", at)
+    for _, error in document_mistakes(document, at):
+        raise error
+    tables = {path.stem: load_table(path) for path in table_files(folder)}
     parent = document.get("sender", {}).pop("extends", "")
     if not parent:
         return document, tables
-    inherited, parent_tables = _read(folder, parent, (*seen, name))
+    inherited, parent_tables = _read(folders, parent, (*seen, name))
     return _merged(inherited, document), {**parent_tables, **tables}
+
+
+def find_sender(folders: Iterable[FilePath], name: str) -> FilePath:
+    """Return the folder of a sender, in the first of the folders that has it."""
+    places = [folder / name for folder in folders]
+    return next((place for place in places if (place / "mapping.toml").is_file()), places[0])
+
+
+def table_files(folder: FilePath) -> list[FilePath]:
+    """Return the code tables of a sender's folder, in order."""
+    return sorted((folder / "codes").glob("*.csv"))
+
+
+def read_document(file: FilePath, at: str) -> dict[str, Any]:
+    """Read one mapping.toml; raises InvalidMapping when it is absent or not TOML."""
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidMapping("the file cannot be read", where=at) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidMapping(f"not valid TOML: {error}", where=at) from error
+
+
+def document_mistakes(
+    document: Mapping[str, Any], at: str
+) -> Iterator[tuple[tuple[str, ...], InvalidMapping]]:
+    """Yield what is wrong with the sections of a mapping.toml as such: the key, and what."""
+    for section, value in document.items():
+        if section not in (*SECTIONS, "sender"):
+            yield (section,), unknown_word(section, (*SECTIONS, "sender"), at)
+        elif not isinstance(value, dict):
+            yield (section,), InvalidMapping(f"[{section}] needs a table of field = path", where=at)
+        elif section == "sender" and not isinstance(value.get("extends", ""), str):
+            text = "`extends` needs the name of a sender"
+            yield ("sender", "extends"), InvalidMapping(text, where=at)
 
 
 def _merged(parent: dict[str, Any], child: dict[str, Any]) -> dict[str, Any]:
@@ -178,46 +215,96 @@ def _rule(
     name: str, section: str, field: str, value: Any, tables: Mapping[str, Table], systems: Any
 ) -> Rule:
     at = f"{name}/mapping.toml [{section}] {field}"
-    kinds = section_fields(section)
-    _known([field], kinds, at)
-    kind, many = kinds[field]
+    for error in rule_mistakes(section, field, value, tables, at):
+        raise error
+    kind, many = section_fields(section)[field]
     spec = value if isinstance(value, dict) else {"from": value}
-    _known(spec, _KEYS, at)
-    reader_name = spec.get("as", _DEFAULT_READERS[kind])
-    _known([reader_name], READERS, at)
-    reader, gives = READERS[reader_name]
-    if gives is not kind:
-        raise InvalidMapping(f"the reader {reader_name} does not give what {field} needs", where=at)
-    table = None
-    if codes := spec.get("codes"):
-        _known([codes], tables, at)
-        table = tables[codes]
-    sources = spec.get("from", [])
-    paths = tuple(_path(text, at) for text in ([sources] if isinstance(sources, str) else sources))
-    if not paths and "default" not in spec:
-        raise InvalidMapping("needs `from` or `default`", where=at)
-    where, system = _where(spec.get("where", {}), at), systems.get(f"{section}.{field}", "")
-    default = str(spec.get("default", ""))
+    reader, _ = READERS[spec.get("as", _DEFAULT_READERS[kind])]
+    table = tables[spec["codes"]] if spec.get("codes") else None
+    paths = tuple(parse_path(text) for text in _listed(spec.get("from", [])))
+    where = tuple(
+        (parse_path(path), frozenset(_listed(wanted)))
+        for path, wanted in spec.get("where", {}).items()
+    )
+    system, default = systems.get(f"{section}.{field}", ""), str(spec.get("default", ""))
     return Rule(section, field, paths, reader, many, table, default, where, system)
 
 
-def _path(text: Any, at: str) -> Path:
-    try:
-        return parse_path(text)
-    except (InvalidMapping, TypeError) as error:
-        raise InvalidMapping("not an HL7 path such as PID-3.1", where=at) from error
+def rule_mistakes(
+    section: str, field: str, value: Any, tables: Mapping[str, Table] | None, at: str
+) -> Iterator[InvalidMapping]:
+    """Yield everything that is wrong in one line; without `tables` their names are not judged."""
+    spec = value if isinstance(value, dict) else {"from": value}
+    yield from (unknown_word(key, _KEYS, at) for key in spec if key not in _KEYS)
+    fields = section_fields(section)
+    if field not in fields:
+        yield unknown_word(field, fields, at)
+    else:
+        yield from _reader_mistakes(field, fields[field][0], spec, at)
+    codes = spec.get("codes")
+    if codes and tables is not None and codes not in list(tables):
+        yield unknown_word(codes, tables, at)
+    sources = spec.get("from", [])
+    if not _are_texts(sources):
+        yield InvalidMapping("`from` needs a path or a list of paths", where=at)
+    elif not sources and "default" not in spec:
+        yield InvalidMapping("needs `from` or `default`", where=at)
+    else:
+        yield from _path_mistakes(_listed(sources), at)
+    yield from _where_mistakes(spec.get("where", {}), at)
 
 
-def _where(conditions: Any, at: str) -> tuple[tuple[Path, frozenset[str]], ...]:
+def _reader_mistakes(
+    field: str, kind: type, spec: Mapping[str, Any], at: str
+) -> Iterator[InvalidMapping]:
+    name = spec.get("as", _DEFAULT_READERS[kind])
+    if name not in list(READERS):
+        yield unknown_word(name, READERS, at)
+    elif READERS[name][1] is not kind:
+        fitting = ", ".join(one for one, (_, gives) in READERS.items() if gives is kind)
+        text = f"the reader {name} does not give what {field} needs; these do: {fitting}"
+        yield InvalidMapping(text, where=at)
+
+
+def _where_mistakes(conditions: Any, at: str) -> Iterator[InvalidMapping]:
     if not isinstance(conditions, dict):
-        raise InvalidMapping("`where` needs a table of path = value", where=at)
-    return tuple(
-        (_path(path, at), frozenset([wanted] if isinstance(wanted, str) else wanted))
-        for path, wanted in conditions.items()
+        yield InvalidMapping("`where` needs a table of path = value", where=at)
+        return
+    yield from _path_mistakes(conditions, at)
+    for path, wanted in conditions.items():
+        if not _are_texts(wanted):
+            text = f"`where` needs a text or a list of texts for {path}"
+            yield InvalidMapping(text, where=at)
+
+
+def _path_mistakes(paths: Iterable[str], at: str) -> Iterator[InvalidMapping]:
+    for text in paths:
+        try:
+            parse_path(text)
+        except InvalidMapping:
+            yield InvalidMapping(f"{text} is not an HL7 path such as PID-3.1", where=at)
+
+
+def system_mistakes(systems: Mapping[str, str], at: str) -> Iterator[tuple[str, InvalidMapping]]:
+    """Yield each line of `[sender.systems]` whose left side is no field."""
+    labels = [f"{section}.{field}" for section in SECTIONS for field in section_fields(section)]
+    for label in systems:
+        if label not in labels:
+            yield label, unknown_word(label, labels, at)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, str) or (
+        isinstance(value, list) and all(isinstance(one, str) for one in value)
     )
 
 
-def section_fields(section: str) -> dict[str, tuple[type, bool]]:
+def _listed(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
+
+
+@cache
+def section_fields(section: str) -> Mapping[str, tuple[type, bool]]:
     """Return the fields a mapping may fill in a section: name to (type, whether many)."""
     fields: dict[str, tuple[type, bool]] = {}
     for name, hint in typing.get_type_hints(SECTIONS[section]).items():
@@ -226,16 +313,7 @@ def section_fields(section: str) -> dict[str, tuple[type, bool]]:
         kind = arguments[0] if arguments else hint
         if kind in _DEFAULT_READERS and name not in _OURS:
             fields[name] = (kind, many)
-    return fields
-
-
-def _known(words: Iterable[str], allowed: Iterable[str], at: str) -> None:
-    choices = list(allowed)
-    for word in words:
-        if word not in choices:
-            near = difflib.get_close_matches(str(word), choices, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise InvalidMapping(f"unknown word {word}{hint}", where=at)
+    return MappingProxyType(fields)
 
 
 _CODE = parse_path("OBX-3.1")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -48,21 +48,29 @@ class Senders:
     @classmethod
     def of(cls, senders: Iterable[Sender]) -> Senders:
         """Build the table; raises InvalidMapping when two senders claim one match."""
-        table: dict[tuple[str, str], Sender] = {}
-        for sender in senders:
-            for match in sender.matches:
-                if match in table:
-                    raise InvalidMapping(
-                        f"{table[match].name} claims the same application and facility",
-                        where=f"{sender.name}/mapping.toml [sender]",
-                    )
-                table[match] = sender
-        return cls(MappingProxyType(table))
+        known = tuple(senders)
+        for _, error in claim_mistakes(known):
+            raise error
+        return cls(MappingProxyType({match: one for one in known for match in one.matches}))
 
     def find(self, application: str, facility: str) -> Sender | None:
         """Return the sender of these MSH-3.1 and MSH-4.1 values."""
         exact = self.by_match.get((application, facility))
         return exact or self.by_match.get((application, ""))
+
+
+def claim_mistakes(senders: Iterable[Sender]) -> Iterator[tuple[str, InvalidMapping]]:
+    """Yield each sender that claims the match of an earlier one: its name and what is wrong."""
+    table: dict[tuple[str, str], Sender] = {}
+    for sender in senders:
+        for match in sender.matches:
+            first = table.setdefault(match, sender)
+            if first is not sender:
+                text = f"{first.name} claims the same application and facility"
+                yield (
+                    sender.name,
+                    InvalidMapping(text, where=f"{sender.name}/mapping.toml [sender]"),
+                )
 
 
 _KEYS = (
@@ -71,34 +79,85 @@ _KEYS = (
 )  # fmt: skip
 
 
-_DISCIPLINES = ("genomics", "laboratory", "mixed")
+_ALLOWED: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "reports": tuple(_REPORTS),
+        "policy": ("hold", "ae"),
+        "discipline": ("genomics", "laboratory", "mixed"),
+    }
+)
+_FLAGS = ("trusted_patients", "strict")
 _PLAIN = ("charset", "discipline", "time_zone", "trusted_patients", "strict", "record_class")
 _SETS = ("types", "versions", "processing_ids")
 
 
 def make_sender(name: str, given: Mapping[str, Any]) -> Sender:
     """Read the `[sender]` table; raises InvalidMapping that names the key."""
-    at = f"{name}/mapping.toml [sender]"
-    for key in given:
-        if key not in _KEYS:
-            near = difflib.get_close_matches(key, _KEYS, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise InvalidMapping(f"unknown word {key}{hint}", where=at)
-    reports = given.get("reports", "undeclared")
-    policy = given.get("policy", "hold")
-    if reports not in _REPORTS or policy not in ("hold", "ae"):
-        raise InvalidMapping(
-            "`reports` is snapshot, delta or undeclared; `policy` is hold or ae", where=at
-        )
-    if given.get("discipline", "mixed") not in _DISCIPLINES:
-        raise InvalidMapping("`discipline` is genomics, laboratory or mixed", where=at)
-    try:
-        ZoneInfo(given.get("time_zone", "Europe/London"))
-        matches = tuple(
-            (one["application"], one.get("facility", "")) for one in given.get("match", [])
-        )
-    except (ZoneInfoNotFoundError, ValueError, KeyError, TypeError) as error:
-        raise InvalidMapping("`time_zone` or `match` is not right", where=at) from error
+    for _, error in sender_mistakes(given, f"{name}/mapping.toml [sender]"):
+        raise error
+    matches = tuple((one["application"], one.get("facility", "")) for one in given.get("match", []))
     values: dict[str, Any] = {key: given[key] for key in _PLAIN if key in given}
     values |= {key: frozenset(given[key]) for key in _SETS if key in given}
-    return Sender(name, matches, policy=policy, snapshot=_REPORTS[reports], **values)
+    snapshot = _REPORTS[given.get("reports", "undeclared")]
+    return Sender(name, matches, policy=given.get("policy", "hold"), snapshot=snapshot, **values)
+
+
+def sender_mistakes(given: Mapping[str, Any], at: str) -> Iterator[tuple[str, InvalidMapping]]:
+    """Yield everything that is wrong in a `[sender]` table: the key, and what."""
+    for key, value in given.items():
+        if key not in _KEYS:
+            yield key, unknown_word(key, _KEYS, at)
+        elif key in _ALLOWED:
+            if value not in _ALLOWED[key]:
+                yield key, unknown_word(value, _ALLOWED[key], at, key)
+        elif text := _wrong_kind(key, value):
+            yield key, InvalidMapping(text, where=at)
+
+
+def _wrong_kind(key: str, value: Any) -> str:
+    """Say what a key needs when its value is of another kind, else nothing."""
+    if key in _SETS and not _texts(value):
+        return f"`{key}` needs a list of texts"
+    if key in _FLAGS and not isinstance(value, bool):
+        return f"`{key}` is true or false"
+    if key in ("charset", "record_class") and not isinstance(value, str):
+        return f"`{key}` needs a text"
+    if key == "time_zone" and not _is_zone(value):
+        return "`time_zone` is not a zone such as Europe/London"
+    if key == "match" and not _is_match(value):
+        return '`match` needs a list of { application = "…", facility = "…" }'
+    if key == "systems" and not (isinstance(value, dict) and _texts(list(value.values()))):
+        return "`systems` needs a table of field = system"
+    return ""
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+def _is_match(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(one, dict)
+        and "application" in one
+        and one.keys() <= {"application", "facility"}
+        and _texts(list(one.values()))
+        for one in value
+    )
+
+
+def _is_zone(value: Any) -> bool:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
+        return False
+    return True
+
+
+def unknown_word(word: Any, allowed: Iterable[str], at: str, key: str = "") -> InvalidMapping:
+    """Make the mistake of a word that is not known, with the nearest that is, or a short list."""
+    choices = list(allowed)
+    near = difflib.get_close_matches(str(word), choices, 1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    if key and not near:
+        hint = f"; `{key}` is {', '.join(choices[:-1])} or {choices[-1]}"
+    return InvalidMapping(f"unknown word {word}{hint}", where=at)
