@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -25,6 +26,8 @@ from gateway.store.resources import NewVersion, Saved, save
 from gateway.store.work import Part
 from gateway.translate.mapping import SenderMapping
 from gateway.translate.times import micros
+
+log = logging.getLogger(__name__)
 
 FLAG = {
     "system": "urn:x-genomics-gateway:report-flag",
@@ -62,11 +65,14 @@ class Publisher:
         if stood is None:
             raise IdentityHold(Hold.REPORT_UNKNOWN, "no result has come yet that this one makes "
                                "final", where=report.number.place)  # fmt: skip
-        if (stood.source.digest, stood.status) != (standing.content_digest, standing.status):
-            self._stand(report, known, standing, ids, stood)
-        elif report.snapshot is False and stood.source.key != edition:
+        late = stood.source.key != edition and not report.promotes
+        if late and report.snapshot is False:
             raise IdentityHold(Hold.REPORT_ORDER, "an earlier part of a report in parts came late",
                                where=report.number.place)  # fmt: skip
+        if late:
+            log.warning("a late version is kept and not published", extra={"part": self.part.key})
+        if (stood.source.digest, stood.status) != (standing.content_digest, standing.status):
+            self._stand(report, known, standing, ids, stood)
         work.wake(self.connection, f"{laboratory}\n{report.number.value}", self.part.key, self.now)
         return [f"DiagnosticReport/{ids.of_report('DiagnosticReport', 'DiagnosticReport')}"]
 
