@@ -9,6 +9,7 @@ import click
 from gateway import __version__
 from gateway.cli.administration import client, db, token
 from gateway.cli.check import check
+from gateway.cli.conformance import profiles, validate
 from gateway.cli.files import send, translate
 from gateway.cli.messages import messages
 from gateway.cli.roles import demo, listen, serve, up, work
@@ -34,5 +35,6 @@ def main() -> None:
 
 for _command in (
     up, serve, listen, work, demo, translate, check, send, messages, client, token, db,
+    validate, profiles,
 ):  # fmt: skip
     main.add_command(_command)
