@@ -23,7 +23,7 @@ WRONG = {
     "national-order/placer-number-twice": "ServiceRequest.identifier[1]",
     "national-order/requested-by-a-device": "ServiceRequest.requester",
     "national-order/test-code-without-system": "ServiceRequest.code.coding[0].system",
-    "national-patient/chi-of-nine-digits": "Patient.identifier[0].value",
+    "national-patient/chi-of-nine-digits": "Patient.identifier[0]",
     "national-patient/chi-twice": "Patient.identifier[1]",
     "national-patient/chi-typed-as-a-board-number": "Patient.identifier[0].type",
     "national-patient/ethnic-category-unknown-code":

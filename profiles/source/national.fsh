@@ -10,7 +10,7 @@ Alias: $genomic-report = http://hl7.org/fhir/uv/genomics-reporting/StructureDefi
 
 Invariant: national-chi
 Description: "A CHI number is ten digits; a leading zero is a digit like any other"
-Expression: "matches('^[0-9]{10}$')"
+Expression: "value.matches('^[0-9]{10}$')"
 Severity: #error
 
 Invariant: national-person
@@ -48,7 +48,7 @@ Description: "A person known by CHI number, or by another identifier where there
 * identifier[chi].type = $v2-0203#NH
 * identifier[chi].system 1..1
 * identifier[chi].system = "urn:oid:2.16.840.1.113883.2.1.3.2.4.16.53"
-* identifier[chi].value obeys national-chi
+* identifier[chi] obeys national-chi
 * identifier[nhsNumber].system 1..1
 * identifier[nhsNumber].system = "https://fhir.nhs.uk/Id/nhs-number"
 
