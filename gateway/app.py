@@ -14,7 +14,7 @@ from flask import Flask, request
 
 from gateway.access.scopes import SEND_HL7
 from gateway.config import Settings, load_settings
-from gateway.errors import InvalidSetting
+from gateway.errors import Forbidden, InvalidSetting
 from gateway.identify import chi
 from gateway.pipeline.accept import Intake
 from gateway.pipeline.file import Office
@@ -24,6 +24,7 @@ from gateway.serve.fhir.views import fhir_blueprint
 from gateway.serve.health import health_blueprint
 from gateway.serve.server import open_server
 from gateway.serve.smart import smart_blueprint
+from gateway.source import Source, Sources, load_sources
 from gateway.store import schema
 from gateway.store.database import Database, now_micros
 from gateway.store.files import Files
@@ -52,6 +53,7 @@ class Parts:
     settings: Settings
     database: Database
     mappings: Mappings
+    sources: Sources
 
     def intake(self) -> Intake:
         """Return what the doors need."""
@@ -66,8 +68,9 @@ class Parts:
         """Return the MLLP door, not yet open."""
         settings = self.settings
         return MllpListener(
-            settings.mllp_host, settings.mllp_port, self.intake(), settings, now_micros
-        )
+            settings.mllp_host, settings.mllp_port, self.intake(), settings, now_micros,
+            self.sources,
+        )  # fmt: skip
 
     def worker(self) -> Worker:
         """Return the workers, not yet running."""
@@ -82,7 +85,12 @@ def open_parts(settings: Settings, *, upgrade: bool = False) -> Parts:
         schema.upgrade(database)
     elif not schema.current(database):
         raise InvalidSetting("the database needs `gateway db upgrade`", where="database")
-    return Parts(settings, database, load_mappings(mappings_folder(settings)))
+    mappings = load_mappings(mappings_folder(settings))
+    sources = load_sources(settings.sources)
+    for one in sources.known:
+        if unknown := sorted(set(one.senders) - mappings.by_name.keys()):
+            raise InvalidSetting(f"no such sender: {unknown[0]}", where=f"sources [{one.name}]")
+    return Parts(settings, database, mappings, sources)
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -95,10 +103,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask("gateway", static_folder=None)
     app.extensions["gateway"] = parts
 
-    def sender() -> str:
+    def sender() -> Source:
         access = server.bearers.access(request.headers.get("Authorization"))
         access.require_scope(SEND_HL7)
-        return access.client
+        source = parts.sources.of_client(access.client)
+        if source is None:
+            raise Forbidden("this client is no known source")
+        return source
 
     app.register_blueprint(fhir_blueprint(server))
     app.register_blueprint(smart_blueprint(server))

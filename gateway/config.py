@@ -20,6 +20,7 @@ class Settings:
     data: Path = Path("data")
     database: str = ""
     mappings: Path | None = None
+    sources: Path | None = None
     base_url: str = "http://127.0.0.1:8000"
     host: str = "127.0.0.1"
     port: int = 8000
@@ -89,7 +90,7 @@ def _from_file(path: Path) -> dict[str, Any]:
 def _convert(name: str, value: Any) -> Any:
     default = getattr(_DEFAULTS, name)
     try:
-        if name in ("data", "mappings"):
+        if name in _PATHS:
             return Path(value)
         if isinstance(default, bool):
             return _boolean(value)
@@ -117,4 +118,5 @@ def _check(settings: Settings) -> None:
             raise InvalidSetting("must be greater than zero", where=name)
 
 
+_PATHS = ("data", "mappings", "sources")
 _DEFAULTS = Settings()

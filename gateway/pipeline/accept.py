@@ -21,8 +21,9 @@ from gateway.errors import (
 from gateway.identify import chi
 from gateway.parse.er7 import header_of, parse, split
 from gateway.pipeline.read import read
+from gateway.source import Source
 from gateway.store.inbox import Entry, Inbox
-from gateway.translate.mapping import Mappings, SenderMapping
+from gateway.translate.mapping import Mappings
 from gateway.translate.sender import Sender
 from gateway.wire.er7 import Header, acknowledge, from_start, read_header
 
@@ -34,10 +35,10 @@ _IDENTIFIER_FIELDS = ("PID-3", "PID-2", "PID-19")
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One frame as it came: its bytes, the identity of the connection, when, and any defect."""
+    """One frame as it came: its bytes, the source of the connection, when, and any defect."""
 
     raw: bytes
-    source: str
+    source: Source
     received_at: int
     defect: GatewayError | None = None
     charset: str = ""
@@ -61,8 +62,9 @@ def accept(arrival: Arrival, intake: Intake, *, must_keep: bool = False) -> byte
     header: Header | None = None
     errors: list[GatewayError] = []
     entry = Entry(
-        arrival.received_at, arrival.source, arrival.raw, "AA", b"", charset=arrival.charset
-    )
+        arrival.received_at, arrival.source.name, arrival.raw, "AA", b"",
+        charset=arrival.charset, back_load=arrival.source.back_load,
+    )  # fmt: skip
     try:
         header = header_of(arrival.raw)
         _describe(entry, header)
@@ -70,7 +72,7 @@ def accept(arrival: Arrival, intake: Intake, *, must_keep: bool = False) -> byte
     except GatewayError as error:
         errors = [arrival.defect or error]
     except Exception as error:
-        log.exception("acceptance failed; the bytes are kept", extra={"source": arrival.source})
+        log.exception("acceptance failed; the bytes are kept", extra={"source": entry.source})
         errors = [GatewayError()]
         errors[0].__cause__ = error
     return _answer(entry, header, errors, intake, must_keep)
@@ -114,42 +116,46 @@ def _welcome(entry: Entry, arrival: Arrival, header: Header, intake: Intake) -> 
     """Give the entry its sender, its key and its lanes; raises or returns what refuses it."""
     if arrival.defect:
         raise arrival.defect
-    sender = _agreed(header, intake, "MSH")
+    sender = _agreed(header, arrival.source, intake, "MSH")
     entry.sender = sender.name
     parts = split(arrival.raw)
     for number, part in enumerate(parts if len(parts) > 1 else (), 1):
         # A batch is one unit: each of its messages must be of the one sender, and agreed.
-        if _agreed(read_header(part), intake, f"MSH[{number}]") is not sender:
+        if _agreed(read_header(part), arrival.source, intake, f"MSH[{number}]") is not sender:
             raise UnknownSender("a batch holds messages of one sender", where=f"MSH[{number}]-3")
-    if errors := _examined(parts, arrival, intake.mappings.by_name[sender.name]):
+    if not entry.charset and not header.first(18):
+        entry.charset = arrival.source.charset
+    if errors := _examined(parts, entry.charset, arrival.source, intake.mappings, sender):
         return errors
     entry.dedupe_key = _dedupe_key(arrival, header)
-    entry.lanes = [_lane(part, arrival, sender) for part in parts]
+    entry.lanes = [_lane(part, entry, sender) for part in parts]
     return []
 
 
-def _agreed(header: Header, intake: Intake, where: str) -> Sender:
+def _agreed(header: Header, source: Source, intake: Intake, where: str) -> Sender:
     sender = intake.mappings.senders.find(header.first(3), header.first(4))
     if sender is None:
         raise UnknownSender(where=f"{where}-3")
+    if source.senders and sender.name not in source.senders:
+        raise UnknownSender("this connection may not send as this sender", where=f"{where}-3")
     if header.type not in sender.types:
         known = any(header.first(9) == one.partition("^")[0] for one in sender.types)
         raise (UnsupportedEvent if known else UnsupportedMessage)(where=f"{where}-9")
     if header.version not in sender.versions:
         raise UnsupportedVersion(where=f"{where}-12")
-    if header.first(11) not in sender.processing_ids:
+    if header.first(11) not in (source.processing_ids or sender.processing_ids):
         raise UnexpectedProcessingId(where=f"{where}-11")
     return sender
 
 
 def _examined(
-    parts: Sequence[bytes], arrival: Arrival, mapping: SenderMapping
+    parts: Sequence[bytes], charset: str, source: Source, mappings: Mappings, sender: Sender
 ) -> list[GatewayError]:
-    """For a sender whose policy is `ae`: everything that would hold the message, before AA."""
-    if mapping.sender.policy != "ae":
+    """For a policy of `ae`: everything that would hold the message, before AA."""
+    if (source.policy or sender.policy) != "ae":
         return []
     for raw in parts:
-        holds = read(raw, mapping, arrival.charset).holds
+        holds = read(raw, mappings.by_name[sender.name], charset).holds
         if holds:
             return [_as_error(notice.place, notice.text) for notice in holds]
     return []
@@ -165,7 +171,8 @@ def _dedupe_key(arrival: Arrival, header: Header) -> str:
     What says how to read the rest (delimiters, type, version, character set) counts too: a
     message sent again with its character set put right is not a repeat. The time (MSH-7) is not.
     """
-    names = [arrival.source, arrival.charset, *map(header.raw, (1, 2, 3, 4, 9, 10, 11, 12, 18))]
+    fields = map(header.raw, (1, 2, 3, 4, 9, 10, 11, 12, 18))
+    names = [arrival.source.name, arrival.charset, *fields]
     digest = hashlib.sha256("\0".join(names).encode("utf-8", "surrogatepass"))
     raw = from_start(arrival.raw)
     end = _LINE_END.search(raw)
@@ -173,17 +180,17 @@ def _dedupe_key(arrival: Arrival, header: Header) -> str:
     return digest.hexdigest()
 
 
-def _lane(raw: bytes, arrival: Arrival, sender: Sender) -> str:
+def _lane(raw: bytes, entry: Entry, sender: Sender) -> str:
     """One lane for each patient, as far as can be told now; else for each source and identifier."""
     try:
-        message = parse(raw, sender.charset, arrival.charset)
+        message = parse(raw, sender.charset, entry.charset)
     except GatewayError:
-        return _hashed(arrival.source, hashlib.sha256(raw).hexdigest())
+        return _hashed(entry.source, hashlib.sha256(raw).hexdigest())
     found = [value for path in _IDENTIFIER_FIELDS for value in message.values(f"{path}.1")]
     for value in found:
         if chi.check(value) is chi.Verdict.VALID:
             return _hashed("chi", chi.normalise(value))
-    return _hashed(arrival.source, found[0] if found else message.digest)
+    return _hashed(entry.source, found[0] if found else message.digest)
 
 
 def _hashed(*words: str) -> str:

@@ -17,19 +17,20 @@ from gateway.errors import (
     UnsupportedMedia,
 )
 from gateway.pipeline.accept import Arrival, Intake, accept
+from gateway.source import Source
 
 _TYPES = ("application/hl7-v2", "application/hl7-v2+er7", "x-application/hl7-v2+er7")
 
 
 def hl7_blueprint(
-    intake: Intake, authenticate: Callable[[], str], clock: Callable[[], int], max_bytes: int
+    intake: Intake, authenticate: Callable[[], Source], clock: Callable[[], int], max_bytes: int
 ) -> Blueprint:
-    """Make the door; `authenticate` returns the client or raises Unauthorized or Forbidden."""
+    """Make the door; `authenticate` returns the source or raises Unauthorized or Forbidden."""
     blueprint = Blueprint("hl7", __name__)
 
     @blueprint.post("/hl7")
     def hl7() -> Response:
-        source = f"http:{authenticate()}"
+        source = authenticate()
         arrival = Arrival(_body(max_bytes), source, clock(), None, _charset())
         reply = accept(arrival, intake, must_keep=True)
         response = Response(reply)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from gateway.config import Settings
 from gateway.errors import StoreUnavailable
 from gateway.pipeline.accept import Arrival, Intake, accept
+from gateway.source import Source, Sources
 from gateway.store.inbox import Entry
 from gateway.wire.mllp import Deframer, wrap
 
@@ -32,12 +33,19 @@ class MllpListener:
     """Listens until stopped; `port` is the real one once started."""
 
     def __init__(
-        self, host: str, port: int, intake: Intake, settings: Settings, clock: Callable[[], int]
+        self,
+        host: str,
+        port: int,
+        intake: Intake,
+        settings: Settings,
+        clock: Callable[[], int],
+        sources: Sources = Sources(),
     ) -> None:
         self._address = (host, port)
         self._intake = intake
         self._settings = settings
         self._clock = clock
+        self._sources = sources
         self._stop = threading.Event()
         self._room = threading.BoundedSemaphore(settings.mllp_connections)
         self._threads: set[threading.Thread] = set()
@@ -89,8 +97,13 @@ class MllpListener:
             log.exception("no connection could be taken")
             self._stop.wait(_POLL_SECONDS)
             return False
+        source = self._sources.of_address(peer[0])
+        if source is None:
+            log.warning("a connection from no known source was closed")
+            connection.close()
+            return False
         try:
-            self._begin(self._serve, connection, f"mllp:{peer[0]}")
+            self._begin(self._serve, connection, source)
         except RuntimeError:
             log.exception("no thread could be started")
             connection.close()
@@ -98,24 +111,24 @@ class MllpListener:
             return False
         return True
 
-    def _serve(self, connection: socket.socket, source: str) -> None:
+    def _serve(self, connection: socket.socket, source: Source) -> None:
         frames = Deframer(self._settings.max_message_bytes)
         try:
             with connection:
                 _tune(connection)
                 self._converse(connection, source, frames)
         except OSError:
-            log.info("connection lost", extra={"source": source})
+            log.info("connection lost", extra={"source": source.name})
         except Exception:
-            log.exception("connection failed", extra={"source": source})
+            log.exception("connection failed", extra={"source": source.name})
         finally:
             try:
                 if frames.partial:
-                    self._keep_fragment(frames.partial, source)
+                    self._keep_fragment(frames.partial, source.name)
             finally:
                 self._room.release()
 
-    def _converse(self, connection: socket.socket, source: str, frames: Deframer) -> None:
+    def _converse(self, connection: socket.socket, source: Source, frames: Deframer) -> None:
         reading = _Reading(connection, self._settings, self._stop)
         while data := reading.receive(frames.inside):
             for frame in frames.feed(data):
@@ -125,7 +138,7 @@ class MllpListener:
                 connection.sendall(reply)
                 reading.frame_ended()
             if frames.ignored:
-                log.info("bytes between frames were ignored", extra={"source": source})
+                log.info("bytes between frames were ignored", extra={"source": source.name})
                 frames.ignored = 0
 
     def _keep_fragment(self, fragment: bytes, source: str) -> None:

@@ -19,14 +19,14 @@ from gateway.store.database import Database
 
 log = logging.getLogger(__name__)
 
+_COLUMNS = (
+    "received_at", "source", "sender", "sending_application", "sending_facility", "control_id",
+    "type", "charset", "dedupe_key", "raw", "answer", "reply", "state", "reason", "duplicate_of",
+    "control_id_reused", "application_wanted", "back_load",
+)  # fmt: skip
 _INSERT = text(
-    "INSERT INTO message (received_at, source, sender, sending_application, sending_facility,"
-    " control_id, type,"
-    " charset, dedupe_key, raw, answer, reply, state, reason, duplicate_of,"
-    " control_id_reused) VALUES (:received_at, :source, :sender, :sending_application,"
-    " :sending_facility, :control_id, :type, :charset, :dedupe_key, :raw, :answer, :reply,"
-    " :state, :reason,"
-    " :duplicate_of, :control_id_reused) ON CONFLICT (dedupe_key) DO NOTHING RETURNING key"
+    f"INSERT INTO message ({', '.join(_COLUMNS)}) VALUES (:{', :'.join(_COLUMNS)})"  # noqa: S608 - our own words
+    " ON CONFLICT (dedupe_key) DO NOTHING RETURNING key"
 )
 _INSERT_PART = text(
     "INSERT INTO part (message_key, ordinal, lane, state, reason, detail, account, outcome,"
@@ -64,6 +64,8 @@ class Entry:
     lanes: Sequence[str] = ()
     duplicate_of: int | None = None
     control_id_reused: bool = False
+    application_wanted: str = ""
+    back_load: bool = False
     key: int = 0
 
 
@@ -171,7 +173,7 @@ def _insert_duplicate(connection: Connection, row: dict[str, Any]) -> _Kept:
     original = connection.execute(_ORIGINAL, row).one()
     row.update(
         dedupe_key=None, state="duplicate", duplicate_of=original.key, answer=original.answer,
-        reply=bytes(original.reply), control_id_reused=False,
+        reply=bytes(original.reply), control_id_reused=False, application_wanted="",
     )  # fmt: skip
     return _Kept(connection.execute(_INSERT, row).scalar_one(), original)
 
@@ -194,6 +196,8 @@ def _row(entry: Entry) -> dict[str, Any]:
         "reason": entry.reason,
         "duplicate_of": entry.duplicate_of,
         "control_id_reused": entry.control_id_reused,
+        "application_wanted": entry.application_wanted,
+        "back_load": entry.back_load,
     }
 
 

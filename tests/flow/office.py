@@ -14,6 +14,7 @@ from sqlalchemy import text
 from gateway.config import Settings
 from gateway.pipeline.accept import Arrival, Intake, accept
 from gateway.pipeline.file import Office
+from gateway.source import Source
 from gateway.store import work
 from gateway.store.database import Database, now_micros
 from gateway.store.files import Files
@@ -39,7 +40,7 @@ class Desk:
 
     def accept(self, raw: bytes, source: str = "test") -> bytes:
         intake = Intake(Inbox(self.database), self.mappings, lambda: f"A{next(self.numbers)}")
-        return bytes(accept(Arrival(raw, source, now_micros()), intake))
+        return bytes(accept(Arrival(raw, Source(source), now_micros()), intake))
 
     def work(self) -> None:
         while run_once(self.office(), "worker"):

@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from gateway.errors import FusedMessages, MessageTooLarge, StoreUnavailable
 from gateway.pipeline.accept import Arrival, accept
+from gateway.source import Source
 from gateway.store.database import Database
 from tests.receive.door import BODY, answer, codes, field, header, intake, message, rows
 
@@ -144,7 +145,7 @@ def test_with_the_store_down_nothing_is_said_to_be_kept(sqlite: Database) -> Non
     assert codes(answer(sqlite, message())) == ("AE", "207")
     assert codes(answer(sqlite, message(application="NOBODY"))) == ("AE", "207")
     with pytest.raises(StoreUnavailable):
-        accept(Arrival(message(), "http:x", 1), intake(sqlite), must_keep=True)
+        accept(Arrival(message(), Source("http:x"), 1), intake(sqlite), must_keep=True)
     with sqlite.write() as connection:
         connection.exec_driver_sql("ALTER TABLE away RENAME TO message")
     assert codes(answer(sqlite, message()))[0] == "AA"

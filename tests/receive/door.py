@@ -18,6 +18,7 @@ from sqlalchemy import text
 from gateway.config import Settings
 from gateway.pipeline.accept import Arrival, Intake, accept
 from gateway.receive.mllp import MllpListener
+from gateway.source import Source, Sources
 from gateway.store.database import Database, now_micros
 from gateway.store.inbox import Inbox
 from gateway.translate.mapping import Mappings, load_mappings
@@ -65,9 +66,10 @@ def intake(database: Database, policy: str = "hold") -> Intake:
     return Intake(Inbox(database), known, lambda: uuid.uuid4().hex[:20])
 
 
-def answer(database: Database, raw: bytes, source: str = "test", **arrival: Any) -> bytes:
+def answer(database: Database, raw: bytes, source: str | Source = "test", **arrival: Any) -> bytes:
+    known = source if isinstance(source, Source) else Source(source)
     policy = arrival.pop("policy", "hold")
-    return accept(Arrival(raw, source, now_micros(), **arrival), intake(database, policy))
+    return accept(Arrival(raw, known, now_micros(), **arrival), intake(database, policy))
 
 
 def rows(database: Database, query: str = "SELECT * FROM message ORDER BY key") -> list[Any]:
@@ -91,10 +93,19 @@ def codes(reply: bytes) -> tuple[str, str]:
 
 
 @contextmanager
-def listening(database: Database, **settings: Any) -> Iterator[MllpListener]:
+def listening(
+    database: Database,
+    sources: Sources = Sources(),
+    **settings: Any,
+) -> Iterator[MllpListener]:
     """Run a real listener on a free port."""
     listener = MllpListener(
-        "127.0.0.1", 0, intake(database), replace(Settings(), **settings), now_micros
+        "127.0.0.1",
+        0,
+        intake(database),
+        replace(Settings(), **settings),
+        now_micros,
+        sources,
     )
     listener.start()
     try:

@@ -7,13 +7,16 @@ from flask.testing import FlaskClient
 
 from gateway.errors import Forbidden, Unauthorized
 from gateway.receive.http import hl7_blueprint
+from gateway.source import Source
 from gateway.store.database import Database, now_micros
 from tests.receive.door import BODY, codes, intake, message, rows
 
 TYPE = "application/hl7-v2; charset=UTF-8"
 
 
-def _client(database: Database, who: Callable[[], str] = lambda: "lab-1") -> FlaskClient:
+def _client(
+    database: Database, who: Callable[[], Source] = lambda: Source("http:lab-1")
+) -> FlaskClient:
     app = Flask("test")
     app.register_blueprint(hl7_blueprint(intake(database), who, now_micros, 10_000))
     return app.test_client()
@@ -58,7 +61,7 @@ def test_the_charset_parameter_is_kept_for_the_reader(sqlite: Database) -> None:
 
 
 def _refuse(error: Exception) -> Callable[[], str]:
-    def refuse() -> str:
+    def refuse() -> Source:
         raise error
 
     return refuse
