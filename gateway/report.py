@@ -263,6 +263,23 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True)
+class Document:
+    """The clinical document (TXA) that a report came as; `parent` is the one it stands in for.
+
+    `completion` is final or preliminary; `availability` is available, or
+    entered-in-error for one that was cancelled; `confidentiality` is a code of v3-Confidentiality.
+    """
+
+    identifier: Identifier | None = None
+    parent: Identifier | None = None
+    type: Code = Code()
+    completion: str = ""
+    availability: str = ""
+    confidentiality: str = ""
+    authors: tuple[Practitioner, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """One laboratory report.
 
@@ -272,7 +289,7 @@ class Report:
     a newer version are withdrawn (True), stay (False), or hold the report (None). `genomic` is
     False for a report of plain laboratory results alone. `promotes`: it brings no values, and
     makes final what came before (OBX-11 = U). `extends` is the number of the earlier report that
-    this one analyses again (OBR-29).
+    this one analyses again (OBR-29). `document` is there when it came as one (MDM).
     """
 
     number: Identifier
@@ -307,6 +324,7 @@ class Report:
     genomic: bool = True
     promotes: bool = False
     extends: Identifier | None = None
+    document: Document | None = None
 
 
 FINDINGS = ("variants", "implications", "haplotypes", "phases", "biomarkers", "results")

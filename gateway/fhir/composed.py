@@ -27,7 +27,8 @@ class Context:
 
     `received` is the instant the message was taken; `message_id` its opaque identifier.
     `inline` puts documents into `presentedForm` where they would else be a Binary. `extends` is
-    the reference of the earlier report that this one analyses again, where it is known.
+    the reference of the earlier report that this one analyses again, and `replaces` that of the
+    document that this one stands in for, where they are known.
     """
 
     received: str
@@ -37,6 +38,7 @@ class Context:
     chi_system: str = CHI_SYSTEM
     inline: bool = False
     extends: str = ""
+    replaces: str = ""
 
 
 @dataclass(frozen=True, slots=True)

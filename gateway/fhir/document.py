@@ -16,7 +16,7 @@ _EXTENDS = "http://hl7.org/fhir/StructureDefinition/diagnosticReport-extends"
 
 def add_report(graph: Graph, report: Report) -> None:
     """Add the DiagnosticReport and a Binary for each document."""
-    forms = _presented_forms(graph, report)
+    forms = presented_forms(graph, report)
     interpreters = [people.practitioner(graph, author) for author in report.authors]
     numbers = [terms.identifier(report.number, "FILL")] if report.number.value else []
     content = terms.put(
@@ -37,7 +37,7 @@ def add_report(graph: Graph, report: Report) -> None:
             "resultsInterpreter": [one for one in interpreters if one],
             "specimen": terms.references(graph.specimens),
             "result": terms.references(graph.of_type("Observation")),
-            "conclusion": _conclusion(report),
+            "conclusion": conclusion(report),
             "conclusionCode": terms.codeables((report.outcome,)),
             "presentedForm": forms,
         },
@@ -88,11 +88,13 @@ def _code(report: Report) -> Json:
         terms.coding(terms.LOINC, terms.REPORT_CODE),
         terms.coding(terms.SNOMED, terms.REPORT_SNOMED),
     ]
-    local = [one for one in title.get("coding", ()) if one not in codings]
+    known = {(one["system"], one["code"]) for one in codings}
+    local = [one for one in title.get("coding", ()) if (one["system"], one["code"]) not in known]
     return terms.put({"coding": codings + local}, {"text": title.get("text")})
 
 
-def _conclusion(report: Report) -> str:
+def conclusion(report: Report) -> str:
+    """Return the words of the report: its interpretation, and where it is plain all its text."""
     # A genomic report keeps further words in its notes; a plain one has only this place.
     if report.conclusion and report.genomic:
         return report.conclusion
@@ -122,7 +124,8 @@ def _link(name: str, target: str) -> Json:
     return terms.extension(terms.profile(name), "valueReference", terms.reference(target))
 
 
-def _presented_forms(graph: Graph, report: Report) -> list[Json]:
+def presented_forms(graph: Graph, report: Report) -> list[Json]:
+    """Return an Attachment for each document, and add the Binary that each one points to."""
     made: dict[str, Json] = {}
     for attachment in report.attachments:
         if attachment.url:

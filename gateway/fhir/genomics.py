@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.fhir import people
 from gateway.fhir.composed import Composed, Context, Graph, Ids
 from gateway.fhir.document import add_provenance, add_report
+from gateway.fhir.document_reference import add_document
 from gateway.fhir.findings import add_findings
 from gateway.fhir.laboratory import add_results
 from gateway.fhir.study import add_order, add_specimens, add_study
@@ -25,5 +26,6 @@ def compose(report: Report, ids: Ids, context: Context) -> tuple[Composed, ...]:
     add_findings(graph, report)
     add_results(graph, report)
     add_report(graph, report)
+    add_document(graph, report)
     add_provenance(graph)
     return tuple(graph.made)

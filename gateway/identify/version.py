@@ -21,6 +21,7 @@ class Edition:
     """One version as received: status, clock (OBR-22), sending time (MSH-7), content, arrival.
 
     `promotes`: it brings no values, and makes final what the last version said (OBX-11 = U).
+    `document`: it came as a document (MDM), beside or before the result message.
     """
 
     key: int
@@ -29,6 +30,7 @@ class Edition:
     sent: int
     digest: str
     promotes: bool = False
+    document: bool = False
 
     @property
     def final(self) -> bool:
@@ -53,9 +55,11 @@ def stands(editions: Iterable[Edition]) -> Stands | None:
     """Decide from all editions; None when none of them can stand alone.
 
     A preliminary report never replaces a final one. A final one that differs from an earlier
-    final one is an amendment.
+    final one is an amendment. Result messages outrank documents, which carry no findings.
     """
-    history = sorted(editions, key=lambda one: one.time)
+    received = list(editions)
+    results = [one for one in received if not one.document]
+    history = sorted(results or received, key=lambda one: one.time)
     best: tuple[tuple[bool, tuple[int, int, int]], Edition] | None = None
     for place, one in enumerate(history):
         source = _promoted(history[:place]) if one.promotes else one

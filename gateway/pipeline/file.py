@@ -149,7 +149,8 @@ def _rereader(connection: Connection, office: Office) -> Callable[[int, str], Re
         earlier = work.bring(connection, part_key)
         translation = _read(earlier, office.mappings.by_name.get(earlier.sender))
         for report in translation.reports:
-            if report.number.value == number and not translation.holds:
+            same = report.number.value == number or report.document is not None
+            if same and not translation.holds:
                 return report
         raise IdentityHold(
             Hold.REPORT_ORDER, "an earlier version of this report cannot be read any more"
@@ -203,6 +204,6 @@ def _awaited(translation: Translation, part: Part) -> str | None:
     for request in translation.requests:
         return order_key(request.order, part.sender)
     for report in translation.reports:
-        if report.promotes or report.status == WITHDRAWN:
+        if report.promotes or report.status == WITHDRAWN or report.document:
             return f"{laboratory_key(report.laboratory)}\n{report.number.value}"
     return None

@@ -13,9 +13,11 @@ from uuid import uuid4
 from gateway.errors import Hold, IdentityHold
 from gateway.fhir.bundle import to_json
 from gateway.fhir.composed import Composed, Context
+from gateway.fhir.document_reference import TYPE as DOCUMENT
 from gateway.fhir.genomics import compose
 from gateway.identify.match import Issuers, Known, decide, trusted
 from gateway.identify.version import Edition, Stands, stands
+from gateway.pipeline import documents
 from gateway.pipeline.requests import answer_order, find_order, note_order
 from gateway.report import FINDINGS, Organization, Report
 from gateway.store import patients, reports, work
@@ -54,6 +56,7 @@ class Publisher:
     def publish(self, report: Report) -> list[str]:
         """File a report and return references; raises IdentityHold or InvalidContent to hold it."""
         laboratory = laboratory_key(report.laboratory)
+        report = documents.belonging(self.connection, report, laboratory)
         standing = reports.lock(self.connection, laboratory, report.number.value)
         known = self._subject(report, standing)
         ids = Identities(self.connection, standing.key)
@@ -65,15 +68,22 @@ class Publisher:
         if stood is None:
             raise IdentityHold(Hold.REPORT_UNKNOWN, "no result has come yet that this one makes "
                                "final", where=report.number.place)  # fmt: skip
-        late = stood.source.key != edition and not report.promotes
+        beside = report.document is not None and not stood.source.document
+        late = stood.source.key != edition and not report.promotes and not beside
         if late and report.snapshot is False:
             raise IdentityHold(Hold.REPORT_ORDER, "an earlier part of a report in parts came late",
                                where=report.number.place)  # fmt: skip
         if late:
             log.warning("a late version is kept and not published", extra={"part": self.part.key})
-        if (stood.source.digest, stood.status) != (standing.content_digest, standing.status):
+        if beside:
+            kept = documents.beside(made)
+            save(self.connection, [self._version(one, known) for one in kept], self.now)
+        elif (stood.source.digest, stood.status) != (standing.content_digest, standing.status):
             self._stand(report, known, standing, ids, stood)
-        work.wake(self.connection, f"{laboratory}\n{report.number.value}", self.part.key, self.now)
+        if report.document:
+            documents.settle(self.connection, ids, known.key, self.now)
+        for name in _awaited_names(report):
+            work.wake(self.connection, f"{laboratory}\n{name}", self.part.key, self.now)
         return [f"DiagnosticReport/{ids.of_report('DiagnosticReport', 'DiagnosticReport')}"]
 
     def _subject(self, report: Report, standing: Standing) -> Indexed:
@@ -101,7 +111,8 @@ class Publisher:
         )
         return reports.add_edition(self.connection, standing.key, {
             "part_key": self.part.key, "status": report.status, "clock": clock, "sent_at": sent,
-            "content_digest": digest, "promotes": report.promotes, "now": self.now,
+            "content_digest": digest, "promotes": report.promotes,
+            "document": report.document is not None, "now": self.now,
         })  # fmt: skip
 
     def _stand(
@@ -109,7 +120,8 @@ class Publisher:
     ) -> None:
         part = reports.part_of(self.connection, stood.source.key)
         if part != self.part.key:
-            report = replace(self.reread(part, report.number.value), patient=known.demographics)
+            earlier = self.reread(part, report.number.value)
+            report = replace(earlier, patient=known.demographics, number=report.number)
         report = as_standing(report, stood.status)
         made = self._compose(report, known, ids)
         self._write(report, known, standing, ids, made)
@@ -149,6 +161,7 @@ class Publisher:
             received=received.isoformat(timespec="milliseconds"),
             message_id=str(self.part.message_key), sender=self.mapping.sender.name,
             chi_system=self.issuers.chi_system, extends=self._extended(report, known),
+            replaces=documents.replaced(self.connection, report, ids),
         )  # fmt: skip
         made = compose(report, reference, context)
         for one in made:
@@ -179,7 +192,7 @@ class Publisher:
         ids: Identities,
         made: tuple[Composed, ...],
     ) -> None:
-        dropped = self._dropped(ids, {one.role for one in made})
+        dropped = self._dropped(report, ids, {one.role for one in made})
         if dropped and report.snapshot is False:
             made = _with_results(made, dropped)
         ordered = self._ordered(report, known, ids)
@@ -215,11 +228,13 @@ class Publisher:
         record_class = "nhs" if one.shared else self.mapping.sender.record_class
         return NewVersion(one.type, id_, content, owner, record_class, digest)
 
-    def _dropped(self, ids: Identities, roles: set[str]) -> dict[str, NewVersion]:
+    def _dropped(self, report: Report, ids: Identities, roles: set[str]) -> dict[str, NewVersion]:
         """What the report said before and does not say now, by reference."""
+        # Documents of a report stay with it, and go with it.
+        types = _WITHDRAWABLE | ({DOCUMENT} if report.status == WITHDRAWN else set())
         found = {}
         for role, (type_, id_) in ids.known.items():
-            if role in roles or type_ not in _WITHDRAWABLE:
+            if role in roles or type_ not in types:
                 continue
             content = reports.current(self.connection, type_, id_)
             if content is not None and content.get("status") != WITHDRAWN:
@@ -245,6 +260,8 @@ class Publisher:
         versions = []
         for one in dropped.values():
             content = {**one.content, "status": WITHDRAWN}
+            if one.type == DOCUMENT:
+                content["docStatus"] = WITHDRAWN
             if one.type != "Observation":
                 # These profiles fix the status, so a withdrawn one cannot claim them.
                 content.get("meta", {}).pop("profile", None)
@@ -277,6 +294,12 @@ def _with_results(
         else one
         for one in made
     )
+
+
+def _awaited_names(report: Report) -> set[str]:
+    """The numbers under which others may wait for this report: its own and its document's."""
+    own = report.document.identifier if report.document else None
+    return {report.number.value} | ({own.value} if own else set())
 
 
 def laboratory_key(laboratory: Organization) -> str:

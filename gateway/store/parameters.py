@@ -150,6 +150,7 @@ def _all() -> Iterator[Parameter]:
     yield _reference(85, "Task", "focus", "focus", report, order)
     yield _reference(86, "Task", "based-on", "basedOn", order)
 
+    yield from _documents()
     yield _reference(
         90,
         "Provenance",
@@ -165,6 +166,7 @@ def _all() -> Iterator[Parameter]:
         "Organization",
         "Practitioner",
         "Binary",
+        "DocumentReference",
     )
     yield _dates(91, "Provenance", "recorded", "recorded")
 
@@ -172,6 +174,20 @@ def _all() -> Iterator[Parameter]:
         yield from _tokens(type_, {number: ("identifier", "identifier")})
     yield _reference(121, "PractitionerRole", "practitioner", "practitioner", "Practitioner")
     yield _reference(122, "PractitionerRole", "organization", "organization", "Organization")
+
+
+def _documents() -> Iterator[Parameter]:
+    document = "DocumentReference"
+    yield from _whose(130, document)
+    yield from _tokens(
+        document,
+        {131: ("identifier", "identifier"), 132: ("type", "type"),
+         135: ("security-label", "securityLabel")},
+    )  # fmt: skip
+    yield _status(133, document, "document-reference-status")
+    yield _dates(134, document, "date", "date")
+    yield _reference(136, document, "related", "context.related", "DiagnosticReport")
+    yield _reference(137, document, "relatesto", "relatesTo.target", document)
 
 
 def _by_type() -> Mapping[str, Mapping[str, Parameter]]:

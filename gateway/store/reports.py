@@ -60,12 +60,24 @@ def find(connection: Connection, laboratory: str, number: str) -> Standing | Non
     return Standing(*row) if row else None
 
 
+def number_of(connection: Connection, laboratory: str, role: str) -> str | None:
+    """Return the number of the report of a laboratory that has a resource of this role."""
+    query = (
+        select(report.c.number)
+        .join(identity, identity.c.owner == report.c.key)
+        .where(report.c.laboratory == laboratory, identity.c.role == role)
+    )
+    found = connection.execute(query).scalar()
+    return None if found is None else str(found)
+
+
 _ADD_EDITION = text(
     "INSERT INTO edition (report_key, part_key, status, clock, sent_at, content_digest, promotes,"
-    " received_at) VALUES (:report_key, :part_key, :status, :clock, :sent_at, :content_digest,"
-    " :promotes, :now) ON CONFLICT (report_key, part_key) DO UPDATE SET status = excluded.status,"
-    " clock = excluded.clock, sent_at = excluded.sent_at,"
-    " content_digest = excluded.content_digest, promotes = excluded.promotes RETURNING key"
+    " document, received_at) VALUES (:report_key, :part_key, :status, :clock, :sent_at,"
+    " :content_digest, :promotes, :document, :now) ON CONFLICT (report_key, part_key)"
+    " DO UPDATE SET status = excluded.status, clock = excluded.clock, sent_at = excluded.sent_at,"
+    " content_digest = excluded.content_digest, promotes = excluded.promotes,"
+    " document = excluded.document RETURNING key"
 )
 
 
@@ -77,9 +89,9 @@ def add_edition(connection: Connection, report_key: int, values: Mapping[str, An
 
 def editions(connection: Connection, report_key: int) -> list[tuple[Any, ...]]:
     """Return every version of a report that was received: key, status, clock, sent, digest,
-    whether it only promotes.
+    whether it only promotes, whether it came as a document.
     """
-    columns = ("key", "status", "clock", "sent_at", "content_digest", "promotes")
+    columns = ("key", "status", "clock", "sent_at", "content_digest", "promotes", "document")
     query = select(*(edition.c[name] for name in columns)).where(edition.c.report_key == report_key)
     return [tuple(row) for row in connection.execute(query)]
 

@@ -34,6 +34,7 @@ SECTIONS: Mapping[str, type] = MappingProxyType(
         "mother": report.Patient,
         "mother_name": report.PersonName,
         "subsumed": report.Patient,
+        "document": report.Document,
         "analysis": report.Analysis,
         "variant": report.Variant,
         "implication": report.Implication,
@@ -55,7 +56,8 @@ _OURS = frozenset(
 # An unknown code here changes the meaning: the message is held (safety.md 8).
 CRITICAL = frozenset(
     ("report.status", "report.outcome", "variant.presence", "variant.status",
-     "variant.source_class", "analysis.source_class", "request.action", "request.status")
+     "variant.source_class", "analysis.source_class", "request.action", "request.status",
+     "document.completion", "document.availability", "document.confidentiality")
 )  # fmt: skip
 _DEFAULT_READERS = {
     str: "text",

@@ -24,7 +24,7 @@ from gateway.report import (
     Translation,
     Variant,
 )
-from gateway.translate import merge, order
+from gateway.translate import document, merge, order
 from gateway.translate.apply import Scope
 from gateway.translate.build import Findings
 from gateway.translate.desk import Desk
@@ -64,7 +64,7 @@ def translate(message: Message, mapping: SenderMapping) -> Translation:
     """
     desk = Desk(message, ZoneInfo(mapping.sender.time_zone), mapping.tables)
     kind, event = message.value("MSH-9.1"), message.value("MSH-9.2")
-    if kind == "ORU":
+    if kind == "ORU" or (kind == "MDM" and event in document.EVENTS):
         reports = _reports(message, mapping, desk)
         return Translation(reports, (), tuple(desk.notices), desk.account())
     if kind == "ADT" and event in _PATIENT_EVENTS:
@@ -80,7 +80,7 @@ def translate(message: Message, mapping: SenderMapping) -> Translation:
 
 
 def _reports(message: Message, mapping: SenderMapping, desk: Desk) -> tuple[Report, ...]:
-    for name in ("PID", "OBR"):
+    for name in ("PID", document.SEGMENT if document.is_document(message) else "OBR"):
         if message.first(name) is None:
             desk.hold_for(MissingSegment(f"a result needs {name}", where=name))
     patient = _patient(Scope(message, desk), mapping)
@@ -104,8 +104,9 @@ def _patient(scope: Scope, mapping: SenderMapping) -> Patient:
 
 def _report(scope: Scope, mapping: SenderMapping, patient: Patient) -> Report | None:
     desk = scope.desk
-    fields = {name: scope.fill(mapping.rules[name]) for name in ("report", "order", "specimen",
-                                                                 "analysis")}  # fmt: skip
+    sections = ("report", "order", "specimen", "analysis")
+    fields = {name: scope.fill(mapping.rules[name]) for name in sections}
+    document.read(scope, mapping, fields["report"])
     found = FindingsReader(scope, mapping).read()
     for section, values in found.fields.items():
         for name, value in values.items():

@@ -49,6 +49,9 @@ BINDINGS: Mapping[tuple[str, str], frozenset[str]] = {
         "registered partial preliminary final amended corrected appended cancelled "
         "entered-in-error unknown"
     ),
+    ("DocumentReference", "docStatus"): _codes("preliminary final amended entered-in-error"),
+    ("DocumentReference", "status"): _codes("current superseded entered-in-error"),
+    ("DocumentReferenceRelatesTo", "code"): _codes("replaces transforms signs appends"),
     ("HumanName", "use"): _codes("usual official temp nickname anonymous old maiden"),
     ("Identifier", "use"): _codes("usual official temp secondary old"),
     ("Narrative", "status"): _codes("generated extensions additional empty"),

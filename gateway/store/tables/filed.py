@@ -55,6 +55,13 @@ edition = Table(
     Column("sent_at", Instant, nullable=False),
     Column("content_digest", String(64), nullable=False),
     Column("promotes", Boolean, nullable=False, server_default=false()),
+    Column(
+        "document",
+        Boolean,
+        nullable=False,
+        server_default=false(),
+        comment="it came as a document (MDM)",
+    ),
     Column("received_at", Instant, nullable=False),
     UniqueConstraint("report_key", "part_key"),
     comment="every version of a report that was received, published or not",
@@ -87,6 +94,7 @@ identity = Table(
     Column("role", String, primary_key=True, comment="what the resource is, by content"),
     Column("type", String, nullable=False),
     Column("id", String(36), nullable=False),
+    Index("ix_identity_role", "role"),
     comment="which resource plays which role: ids are random once, then kept",
 )  # fmt: skip
 

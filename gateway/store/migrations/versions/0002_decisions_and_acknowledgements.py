@@ -27,6 +27,9 @@ def upgrade() -> None:
                                     comment="stat, urgent, routine: when a held part is overdue"))
     op.add_column("part", sa.Column("alerted_at", sa.BigInteger(), nullable=True,
                                     comment="when its age was last reported"))
+    op.add_column("edition", sa.Column("document", sa.Boolean(), server_default=sa.false(),
+                                       nullable=False, comment="it came as a document (MDM)"))
+    op.create_index("ix_identity_role", "identity", ["role"], unique=False)
     _create_part_report()
     _create_decision()
     _create_tally()
