@@ -6,7 +6,7 @@ import hashlib
 import logging
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from gateway.errors import (
@@ -23,9 +23,17 @@ from gateway.parse.er7 import header_of, parse, split
 from gateway.pipeline.read import read
 from gateway.source import Source
 from gateway.store.inbox import Entry, Inbox
+from gateway.store.tally import Tally
 from gateway.translate.mapping import Mappings
 from gateway.translate.sender import Sender
-from gateway.wire.er7 import Header, acknowledge, from_start, read_header
+from gateway.wire.acknowledgement import (
+    acknowledge,
+    acknowledge_batch,
+    application_wanted,
+    is_acknowledgement,
+    reply_code,
+)
+from gateway.wire.er7 import Header, from_start, read_header
 
 log = logging.getLogger(__name__)
 
@@ -46,18 +54,23 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """What acceptance needs: where to keep, whom we know, and fresh control ids."""
+    """What acceptance needs: where to keep, whom we know, and fresh control ids.
+
+    In `tally` the doors count what they receive and what they answer.
+    """
 
     inbox: Inbox
     mappings: Mappings
     new_control_id: Callable[[], str]
+    tally: Tally = field(default_factory=Tally)
 
 
 def accept(arrival: Arrival, intake: Intake, *, must_keep: bool = False) -> bytes:
-    """Keep one arrival and return its acknowledgement; never raises for any bytes.
+    """Keep one arrival and return its acknowledgement, or nothing where none is wanted.
 
     AA only after the bytes and their work are durable. With the store down nothing is kept and
-    the answer is AE 207, or StoreUnavailable where the door `must_keep`.
+    the answer is AE 207, or StoreUnavailable where the door `must_keep` or nothing may be said.
+    Raises nothing else, whatever the bytes.
     """
     header: Header | None = None
     errors: list[GatewayError] = []
@@ -68,14 +81,25 @@ def accept(arrival: Arrival, intake: Intake, *, must_keep: bool = False) -> byte
     try:
         header = header_of(arrival.raw)
         _describe(entry, header)
-        errors = _welcome(entry, arrival, header, intake)
+        if not is_acknowledgement(header):
+            errors = _welcome(entry, arrival, header, intake)
     except GatewayError as error:
         errors = [arrival.defect or error]
     except Exception as error:
         log.exception("acceptance failed; the bytes are kept", extra={"source": entry.source})
         errors = [GatewayError()]
         errors[0].__cause__ = error
+    if header and is_acknowledgement(header):
+        return _note(entry, intake)
     return _answer(entry, header, errors, intake, must_keep)
+
+
+def _note(entry: Entry, intake: Intake) -> bytes:
+    """Keep an acknowledgement that was sent to us; to answer one would never end."""
+    entry.state, entry.reason = "rejected", "acknowledgement"
+    intake.inbox.keep(entry)
+    log.info("an acknowledgement was kept", extra={"source": entry.source})
+    return b""
 
 
 def _answer(
@@ -85,26 +109,46 @@ def _answer(
     intake: Intake,
     must_keep: bool,
 ) -> bytes:
-    now = datetime.fromtimestamp(entry.received_at / 1e6, UTC).strftime("%Y%m%d%H%M%S+0000")
     if errors:
         entry.answer, entry.state = errors[0].answer, "rejected"
         entry.dedupe_key, entry.lanes = None, ()
         entry.reason = f"{type(errors[0]).__name__} {errors[0].where}".strip()
-    control_id = intake.new_control_id()
-    entry.reply = acknowledge(header, entry.answer, errors, control_id=control_id, now=now)
+    elif header:
+        entry.application_wanted = application_wanted(header)
+    entry.reply = _reply(entry, header, errors, intake)
     try:
         kept = intake.inbox.keep(entry)
     except StoreUnavailable as error:
         log.error("not kept: the store is unavailable", extra={"source": entry.source})  # noqa: TRY400 - the sender keeps it; a trace per frame would drown the log
-        if must_keep:
+        entry.answer = "AE"
+        reply = _reply(entry, header, [error], intake)
+        if must_keep or not reply:
             raise
-        return acknowledge(header, "AE", [error], control_id=control_id, now=now)
+        return reply
     log.info(
         "message",
         extra={"message_key": kept.key, "source": kept.source, "sender": kept.sender,
                "answer": kept.answer, "state": kept.state, "reason": kept.reason},
     )  # fmt: skip
     return kept.reply
+
+
+def _reply(
+    entry: Entry, header: Header | None, errors: Sequence[GatewayError], intake: Intake
+) -> bytes:
+    """Write the reply that is wanted at once; a batch is answered by a batch."""
+    now = datetime.fromtimestamp(entry.received_at / 1e6, UTC).strftime("%Y%m%d%H%M%S+0000")
+    code = reply_code(header, entry.answer)
+    if not code:
+        return b""
+    if len(entry.lanes) < 2:
+        control_id = intake.new_control_id()
+        return acknowledge(header, code, errors, control_id=control_id, now=now)
+    replies = [
+        acknowledge(read_header(part), code, errors, control_id=intake.new_control_id(), now=now)
+        for part in split(entry.raw)
+    ]
+    return acknowledge_batch(entry.raw, replies, control_id=intake.new_control_id(), now=now)
 
 
 def _describe(entry: Entry, header: Header) -> None:

@@ -18,6 +18,7 @@ from gateway.errors import (
 )
 from gateway.pipeline.accept import Arrival, Intake, accept
 from gateway.source import Source
+from gateway.wire.acknowledgement import is_positive
 
 _TYPES = ("application/hl7-v2", "application/hl7-v2+er7", "x-application/hl7-v2+er7")
 
@@ -32,13 +33,23 @@ def hl7_blueprint(
     def hl7() -> Response:
         source = authenticate()
         arrival = Arrival(_body(max_bytes), source, clock(), None, _charset())
-        reply = accept(arrival, intake, must_keep=True)
-        response = Response(reply)
+        intake.tally.received(source.name)
+        try:
+            reply = accept(arrival, intake, must_keep=True)
+        except GatewayError as error:
+            return _counted(refused(error), intake, source, positive=False)
+        response = _counted(Response(reply), intake, source, positive=is_positive(reply))
         response.headers.set("Content-Type", request.mimetype, charset=_charset() or "UTF-8")
         return response
 
-    blueprint.register_error_handler(GatewayError, _refused)
+    blueprint.register_error_handler(GatewayError, refused)
     return blueprint
+
+
+def _counted(response: Response, intake: Intake, source: Source, *, positive: bool) -> Response:
+    """Count an answer once the server has sent it."""
+    response.call_on_close(lambda: intake.tally.answered(source.name, positive))
+    return response
 
 
 def _body(max_bytes: int) -> bytes:
@@ -64,7 +75,8 @@ def _charset() -> str:
     return request.mimetype_params.get("charset", "")
 
 
-def _refused(error: GatewayError) -> Response:
+def refused(error: GatewayError) -> Response:
+    """Say in plain text why a request failed."""
     headers = {"Cache-Control": "no-store"}
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = 'Bearer realm="gateway"'

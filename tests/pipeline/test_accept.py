@@ -167,3 +167,68 @@ def test_any_bytes_are_kept_and_get_one_reply(sqlite: Database, tail: bytes, sta
     assert not set(reply) & {0x0B, 0x1C, 0}
     found = rows(sqlite, "SELECT raw, reply FROM message ORDER BY key DESC")
     assert (len(found), bytes(found[0].raw)) == (before + 1, start + tail)
+
+
+@pytest.mark.parametrize(
+    ("modes", "sent", "owed"),
+    [
+        ("|||AL|NE", "CA", ""),
+        ("|||AL|AL", "CA", "AL"),
+        ("|||NE|AL", "", "AL"),
+        ("|||NE|NE", "", ""),
+        ("||||ER", "", "ER"),
+    ],
+)
+def test_enhanced_mode_is_answered_as_asked(
+    database: Database, modes: str, sent: str, owed: str
+) -> None:
+    reply = answer(database, message(rest=modes))
+    assert field(reply, "MSA", 1) == sent
+    (row,) = rows(database)
+    assert (row.state, row.application_wanted, bytes(row.reply)) == ("accepted", owed, reply)
+    assert answer(database, message(rest=modes)) == reply
+    assert [one.application_wanted for one in rows(database)] == [owed, ""]
+
+
+def test_what_is_refused_is_told_at_once_and_owed_no_more(sqlite: Database) -> None:
+    reply = answer(sqlite, message(rest="|||NE|AL", processing="D"))
+    assert field(reply, "MSA", 1) == "AR"
+    (row,) = rows(sqlite)
+    assert (row.state, row.application_wanted) == ("rejected", "")
+
+
+def test_nothing_may_be_said_and_nothing_was_kept_so_the_door_is_told(sqlite: Database) -> None:
+    with sqlite.write() as connection:
+        connection.exec_driver_sql("ALTER TABLE message RENAME TO away")
+    with pytest.raises(StoreUnavailable):
+        answer(sqlite, message(rest="|||NE|NE"))
+
+
+def test_an_acknowledgement_is_kept_and_never_answered(sqlite: Database) -> None:
+    assert answer(sqlite, header(kind="ACK^R01") + b"MSA|AA|X1\r") == b""
+    (row,) = rows(sqlite)
+    assert (row.state, row.reason) == ("rejected", "acknowledgement")
+
+
+def test_a_batch_is_answered_by_a_batch(sqlite: Database) -> None:
+    batch = b"BHS|^~\\&|IGENE|GLASGOW|GATEWAY|BOARD|||||B7\r" + message() + message("C2")
+    reply = answer(sqlite, batch + b"BTS|2\r")
+    lines = reply.split(b"\r")
+    assert lines[0].startswith(b"BHS|^~\\&|GATEWAY|BOARD|IGENE|GLASGOW|")
+    assert lines[0].endswith(b"|B7")
+    assert [line for line in lines if line.startswith(b"MSA")] == [b"MSA|AA|C1", b"MSA|AA|C2"]
+    assert lines[-2:] == [b"BTS|2", b""]
+
+
+def test_a_source_has_the_last_word_on_policy_processing_and_charset(sqlite: Database) -> None:
+    source = Source("s", senders=("igene",), processing_ids=("D",), policy="ae", charset="8859/1")
+    assert codes(answer(sqlite, message(), source))[0] == "AR"
+    assert codes(answer(sqlite, message(processing="D"), source))[0] == "AA"
+    broken = message("C3", body=b"PID|1\r", processing="D")
+    assert codes(answer(sqlite, broken, source))[0] == "AE"
+    stored = rows(sqlite)
+    assert [(one.state, one.charset) for one in stored] == [
+        ("rejected", ""), ("accepted", "8859/1"), ("rejected", "8859/1"),
+    ]  # fmt: skip
+    other = Source("s", senders=("lri",))
+    assert codes(answer(sqlite, message("C4"), other)) == ("AR", "200")

@@ -11,7 +11,8 @@ from gateway.errors import (
     UnreadableMessage,
 )
 from gateway.message import Delimiters
-from gateway.wire.er7 import acknowledge, read_header
+from gateway.wire.acknowledgement import acknowledge
+from gateway.wire.er7 import read_header
 
 USUAL = "MSH|^~\\&|LAB^1.2^ISO|SITE|GW|BOARD|20260304||ORU^R01^ORU_R01|C1|P^T|{}"
 
@@ -74,9 +75,11 @@ def test_the_reply_turns_the_header_round(version: str, kind: str) -> None:
 @pytest.mark.parametrize(
     ("version", "msa", "err"),
     [
-        ("2.3", "MSA|AR|C1|No mapping is configured for this sending application and facility.",
+        ("2.3", "MSA|AR|C1|No mapping is configured for this sending application and facility."
+         "|||200^^HL70357",
          "ERR|MSH^1^3^200"),
-        ("2.4", "MSA|AR|C1|No mapping is configured for this sending application and facility.",
+        ("2.4", "MSA|AR|C1|No mapping is configured for this sending application and facility."
+         "|||200^^HL70357",
          "ERR|MSH^1^3^200"),
         ("2.5", "MSA|AR|C1", "ERR||MSH^1^3^1|200^^HL70357|E||||No mapping is configured for this"
          " sending application and facility. (MSH-3)"),
@@ -99,20 +102,6 @@ def test_an_error_has_the_shape_of_the_version(version: str, msa: str, err: str)
 def test_err_2_says_where(where: str, location: str) -> None:
     reply = _reply(USUAL.format("2.5.1").encode(), "AE", (InvalidCharset(where=where),))
     assert reply[2].split("|")[2] == location
-
-
-@pytest.mark.parametrize(
-    ("accept", "answer", "expected"),
-    [
-        ("", "AA", "AA"), ("NE", "AA", "AA"), ("AL", "AA", "CA"), ("AL", "AE", "CE"),
-        ("AL", "AR", "CR"), ("ER", "AR", "CR"), ("SU", "AA", "CA"),
-    ],
-)  # fmt: skip
-def test_enhanced_mode_gets_an_accept_acknowledgement(
-    accept: str, answer: str, expected: str
-) -> None:
-    reply = _reply((USUAL.format("2.5.1") + f"|||{accept}|NE").encode(), answer)
-    assert reply[1] == f"MSA|{expected}|C1"
 
 
 def test_several_errors_are_several_segments() -> None:
