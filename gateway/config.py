@@ -31,10 +31,18 @@ class Settings:
     mllp_idle_seconds: float = 3600.0
     mllp_frame_seconds: float = 30.0
     mllp_connections: int = 200
+    mllp_tls_port: int = 2576
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
     max_message_bytes: int = 50_000_000
     work_threads: int = 2
     retry_seconds: float = 5.0
     lease_seconds: float = 30.0
+    urgent_tests: tuple[str, ...] = ()
+    held_alert_stat_minutes: int = 60
+    held_alert_urgent_minutes: int = 240
+    held_alert_routine_minutes: int = 1440
     chi_system: str = CHI_SYSTEM
     chi_placeholders: tuple[str, ...] = ("1111111111",)
     token_seconds: int = 300
@@ -113,10 +121,13 @@ def _boolean(value: Any) -> bool:
 def _check(settings: Settings) -> None:
     if not settings.base_url.startswith(("http://", "https://")):
         raise InvalidSetting("must be an absolute http or https URL", where="base_url")
-    for name in ("max_message_bytes", "token_seconds", "page_size", "page_size_max"):
+    for name in (
+        "max_message_bytes", "token_seconds", "page_size", "page_size_max",
+        "held_alert_stat_minutes", "held_alert_urgent_minutes", "held_alert_routine_minutes",
+    ):  # fmt: skip
         if getattr(settings, name) <= 0:
             raise InvalidSetting("must be greater than zero", where=name)
 
 
-_PATHS = ("data", "mappings", "sources")
+_PATHS = ("data", "mappings", "sources", "tls_certificate", "tls_key", "tls_client_ca")
 _DEFAULTS = Settings()

@@ -290,6 +290,7 @@ class Report:
     False for a report of plain laboratory results alone. `promotes`: it brings no values, and
     makes final what came before (OBX-11 = U). `extends` is the number of the earlier report that
     this one analyses again (OBR-29). `document` is there when it came as one (MDM).
+    `priority` is routine, urgent, asap or stat.
     """
 
     number: Identifier
@@ -325,6 +326,7 @@ class Report:
     promotes: bool = False
     extends: Identifier | None = None
     document: Document | None = None
+    priority: str = ""
 
 
 FINDINGS = ("variants", "implications", "haplotypes", "phases", "biomarkers", "results")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from uuid import uuid4
 
 from gateway.errors import StoreUnavailable, VersionConflict
@@ -41,7 +42,7 @@ class Worker:
         owner = uuid4().hex
         while not self._stop.is_set():
             try:
-                busy = run_once(self._office, owner)
+                busy = run_once(self._office, owner, self._stop.is_set)
             except VersionConflict:
                 busy = False  # another worker took the lane first
             except StoreUnavailable:
@@ -56,14 +57,24 @@ class Worker:
                 self._stop.wait(_IDLE_SECONDS)
 
 
-def run_once(office: Office, owner: str) -> bool:
+def run_once(office: Office, owner: str, stopping: Callable[[], bool] = lambda: False) -> bool:
     """Claim one lane and file its parts in order; False when there was nothing to do."""
     lease = int(office.settings.lease_seconds * 1e6)
     claim = work.claim(office.database, owner, office.clock(), lease)
     if claim is None:
         return False
-    for part in claim.parts:
-        if file_part(claim, part, office) in ("lost", "waiting"):
-            break
-    work.release(office.database, claim)
+    try:
+        _file_parts(office, claim, stopping)
+    finally:
+        # After a fault too: a lane that is left behind is the sign of a lost worker.
+        work.release(office.database, claim)
     return True
+
+
+def _file_parts(office: Office, claim: work.Claim, stopping: Callable[[], bool]) -> None:
+    for key in claim.parts:
+        # One at a time: a message may be large, and a lane may be long.
+        with office.database.read() as connection:
+            part = work.bring(connection, key)
+        if file_part(claim, part, office) in ("lost", "waiting") or stopping():
+            return

@@ -26,10 +26,14 @@ from gateway.store.database import Connection, Database
 from gateway.store.files import Files
 from gateway.store.work import Claim, Part
 from gateway.translate.mapping import Mappings, SenderMapping
+from gateway.translate.sender import Sender
 
 log = logging.getLogger(__name__)
 
 _TRIES = 4
+# A part with which so many workers were lost is not tried again by itself.
+_CRASHES = 5
+_LONGEST_WAIT = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ def file_part(claim: Claim, part: Part, office: Office) -> str:
     Raises StoreUnavailable; the part then stays as it was.
     """
     mapping = office.mappings.by_name.get(part.sender)
-    translation = _read(part, mapping)
+    translation = _read(part, mapping) if part.crashes < _CRASHES else _poison()
     try:
         if translation.holds or mapping is None:
             state = _hold(claim, part, office, translation)
@@ -84,6 +88,11 @@ def _read(part: Part, mapping: SenderMapping | None) -> Translation:
         return Translation(notices=(Notice("", "the gateway failed on this message", Hold.DEFECT),))
 
 
+def _poison() -> Translation:
+    text = "the gateway stopped again and again with this message in hand"
+    return Translation(notices=(Notice("", text, Hold.DEFECT),))
+
+
 def _file_again(
     claim: Claim, part: Part, office: Office, translation: Translation, mapping: SenderMapping
 ) -> str:
@@ -107,6 +116,11 @@ def _file(
     with office.database.write() as connection:
         if not work.still_held(connection, claim):
             return "lost"
+        if name := _held_before(connection, part, mapping.sender, translation):
+            work.wait_behind(
+                connection, part, name, now, urgency(translation, office.settings.urgent_tests)
+            )
+            return "blocked"
         outcome = _others(connection, part, office, translation, mapping, now)
         publisher = Publisher(
             connection, part, mapping, office.issuers, now, check, _rereader(connection, office)
@@ -167,7 +181,7 @@ def _refused(
         now = office.clock()
         with office.database.write() as connection:
             if work.still_held(connection, claim):
-                retry = now + int(office.settings.retry_seconds * 1e6)
+                retry = now + _pause(office.settings.retry_seconds, part.attempts)
                 work.finish(connection, part, "waiting", now, reason="conflict", ready_at=retry)
         return "waiting"
     reason = error.reason if isinstance(error, IdentityHold) else error.hold
@@ -192,12 +206,55 @@ def _hold(claim: Claim, part: Part, office: Office, translation: Translation) ->
             return "lost"
         for report in translation.reports:
             flag(connection, report, now)
+        awaits = _awaited(translation, part) if reason is Hold.REPORT_UNKNOWN else None
+        if awaits is None:
+            work.block(connection, part, [_name(one) for one in translation.reports])
         work.finish(
-            connection, part, "held", now, reason=str(reason), detail=notes,
-            awaits=_awaited(translation, part) if reason is Hold.REPORT_UNKNOWN else None,
+            connection, part, "held", now, reason=str(reason), detail=notes, awaits=awaits,
             account=[asdict(one) for one in translation.account],
+            urgency=urgency(translation, office.settings.urgent_tests),
         )  # fmt: skip
     return "held"
+
+
+def _held_before(
+    connection: Connection, part: Part, sender: Sender, translation: Translation
+) -> str:
+    """Name a report of this part that an earlier held part names too (ingest rule 3.6).
+
+    A withdrawal never waits behind a hold (safety.md 1).
+    """
+    if not sender.waits:
+        return ""
+    names = [_name(one) for one in translation.reports if one.status != WITHDRAWN]
+    return next((name for name in names if work.blocked(connection, part, name)), "")
+
+
+def _name(report: Report) -> str:
+    return f"{laboratory_key(report.laboratory)}\n{report.number.value}"
+
+
+def _pause(seconds: float, attempts: int) -> int:
+    """Wait twice as long after each attempt, up to five minutes; in microseconds."""
+    return int(min(seconds * 2 ** min(attempts, 10), max(_LONGEST_WAIT, seconds)) * 1e6)
+
+
+def urgency(translation: Translation, urgent_tests: tuple[str, ...]) -> str:
+    """How soon a person must look at a part that is held; what could not be read is urgent.
+
+    Urgent too are tests of a fetus, and those whose code starts as a setting names (safety.md 7).
+    """
+    asked = {one.priority for one in translation.reports}
+    asked |= {one.priority for one in translation.requests}
+    if asked & {"stat", "asap"}:
+        return "stat"
+    others = translation.requests or translation.patients or translation.merges
+    unread = not translation.reports and not others
+    special = any(
+        one.tested_subject == "fetus" or one.order.test.code.startswith(urgent_tests)
+        for one in translation.reports
+    )
+    return "urgent" if unread or special or "urgent" in asked else "routine"
 
 
 def _awaited(translation: Translation, part: Part) -> str | None:
@@ -205,5 +262,5 @@ def _awaited(translation: Translation, part: Part) -> str | None:
         return order_key(request.order, part.sender)
     for report in translation.reports:
         if report.promotes or report.status == WITHDRAWN or report.document:
-            return f"{laboratory_key(report.laboratory)}\n{report.number.value}"
+            return _name(report)
     return None

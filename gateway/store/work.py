@@ -15,46 +15,66 @@ from sqlalchemy import Connection, text
 
 from gateway.store.database import Database
 
-_FREE = """
-SELECT p.lane FROM part p LEFT JOIN lane l ON l.name = p.lane
-WHERE p.state IN ('received', 'waiting') AND p.ready_at <= :now
-  AND (l.name IS NULL OR l.leased_until < :now)
+_BLOCKED = "blocked"
+_HORIZON = 7_200_000_000
+_RECHECK = 3_600_000_000
+_LEASES_AHEAD = 4
+# A part waits for its time, unless that is further off than any wait of ours: then a clock was
+# put back since (and likewise for leases). Earlier work of its lane that is not ready holds it
+# up; what waits behind a held report does not.
+_READY = """ p.state IN ('received', 'waiting')
+  AND (p.ready_at <= :now OR p.ready_at > :horizon)
   AND NOT EXISTS (SELECT 1 FROM part e WHERE e.lane = p.lane AND e.key < p.key
-                  AND e.state IN ('received', 'waiting') AND e.ready_at > :now)
-ORDER BY p.key LIMIT 1
+                  AND e.state IN ('received', 'waiting') AND e.reason <> 'blocked'
+                  AND e.ready_at > :now AND e.ready_at <= :horizon)
 """
+_FREE = (
+    "SELECT p.lane FROM part p LEFT JOIN lane l ON l.name = p.lane WHERE"  # noqa: S608 - our own words
+    + _READY
+    + "AND (l.name IS NULL OR l.leased_until < :now OR l.leased_until > :far)"
+    " ORDER BY p.key LIMIT 1"
+)
+_PARTS = text(
+    "SELECT p.key FROM part p WHERE p.lane = :lane AND"  # noqa: S608 - our own words
+    + _READY
+    + "ORDER BY p.key LIMIT 50"
+)
+_LEFT_BEHIND = text("SELECT 1 FROM lane WHERE name = :name")
 _LEASE = text(
     "INSERT INTO lane (name, owner, fence, leased_until) VALUES (:name, :owner, :now, :until)"
     " ON CONFLICT (name) DO UPDATE SET owner = excluded.owner,"
     " fence = CASE WHEN lane.fence >= excluded.fence THEN lane.fence + 1 ELSE excluded.fence END,"
-    " leased_until = excluded.leased_until WHERE lane.leased_until < :now RETURNING fence"
+    " leased_until = excluded.leased_until"
+    " WHERE lane.leased_until < :now OR lane.leased_until > :far RETURNING fence"
 )
-_PART = (
-    "SELECT p.key, p.message_key, p.ordinal, p.attempts, m.raw, m.sender, m.source,"
-    " m.received_at, m.charset FROM part p JOIN message m ON m.key = p.message_key WHERE "
-)
-_ONE_PART = text(_PART + "p.key = :key")
-_PARTS = text(
-    _PART + "p.lane = :lane"
-    " AND p.state IN ('received', 'waiting') AND p.ready_at <= :now ORDER BY p.key LIMIT 50"
+_STOPPED_AT = text("UPDATE part SET crashes = crashes + 1 WHERE key = :key")
+_ONE_PART = text(
+    "SELECT p.key, p.message_key, p.ordinal, p.attempts, p.crashes, m.raw, m.sender, m.source,"
+    " m.received_at, m.charset FROM part p JOIN message m ON m.key = p.message_key"
+    " WHERE p.key = :key"
 )
 _FENCE = "SELECT fence FROM lane WHERE name = :name AND owner = :owner"
 _FINISH = text(
     "UPDATE part SET state = :state, reason = :reason, detail = :detail, account = :account,"
     " outcome = :outcome, attempts = attempts + 1, ready_at = :ready_at, changed_at = :now,"
-    " awaits = :awaits"
+    " awaits = :awaits, urgency = :urgency, alerted_at = NULL"
     " WHERE key = :key AND state IN ('received', 'waiting', 'held')"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One piece of work: the raw message it belongs to, and which part of it."""
+    """One piece of work: the raw message it belongs to, and which part of it.
+
+    `attempts` counts what was finished without filing it, `crashes` how often a worker was lost
+    while it had it in hand.
+    """
 
     key: int
     message_key: int
     ordinal: int
     attempts: int
+    crashes: int
     raw: bytes
     sender: str
     source: str
@@ -64,31 +84,35 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A leased lane and its parts in order; `fence` rises with every lease."""
+    """A leased lane and the keys of its parts in order; `fence` rises with every lease."""
 
     lane: str
     owner: str
     fence: int
-    parts: tuple[Part, ...]
+    parts: tuple[int, ...]
 
 
 def claim(database: Database, owner: str, now: int, lease: int) -> Claim | None:
     """Lease the lane with the oldest work that is ready, or return None; `lease` in micros."""
+    times = {"now": now, "horizon": now + _HORIZON, "far": now + _LEASES_AHEAD * lease}
     with database.read() as connection:
-        if connection.execute(text(_FREE), {"now": now}).first() is None:
+        if connection.execute(text(_FREE), times).first() is None:
             return None
     skip = "" if database.is_sqlite else " FOR UPDATE OF p SKIP LOCKED"
     with database.write() as connection:
-        lane = connection.execute(text(_FREE + skip), {"now": now}).scalar()
+        lane = connection.execute(text(_FREE + skip), times).scalar()
         if lane is None:
             return None
-        values = {"name": lane, "owner": owner, "now": now, "until": now + lease}
+        left_behind = connection.execute(_LEFT_BEHIND, {"name": lane}).scalar() is not None
+        values = {"name": lane, "owner": owner, "until": now + lease, **times}
         fence = connection.execute(_LEASE, values).scalar()
         if fence is None:
             return None
-        rows = connection.execute(_PARTS, {"lane": lane, "now": now}).mappings()
-        parts = (Part(**{**row, "raw": bytes(row["raw"])}) for row in rows)
-        return Claim(lane, owner, fence, tuple(parts))
+        keys = tuple(connection.execute(_PARTS, {"lane": lane, **times}).scalars())
+        if left_behind and keys:
+            # Whoever had this lane was lost with its first part in hand.
+            connection.execute(_STOPPED_AT, {"key": keys[0]})
+        return Claim(lane, owner, fence, keys)
 
 
 def still_held(connection: Connection, held: Claim) -> bool:
@@ -119,21 +143,62 @@ def finish(
     outcome: Sequence[str] = (),
     ready_at: int = 0,
     awaits: str | None = None,
+    urgency: str = "routine",
 ) -> None:
     """Write what became of a part; `detail` holds places and texts, never values.
 
     `awaits` names the report (laboratory, line feed, number) whose coming releases a held part.
+    What waited behind a part goes on when it is filed.
     """
     connection.execute(
         _FINISH,
         {
             "key": part.key, "state": state, "reason": reason, "now": now, "ready_at": ready_at,
-            "awaits": awaits,
+            "awaits": awaits, "urgency": urgency,
             "detail": orjson.dumps(list(detail)).decode(),
             "account": orjson.dumps(list(account)).decode(),
             "outcome": orjson.dumps(list(outcome)).decode(),
         },
     )  # fmt: skip
+    if state == "filed":
+        unblock(connection, part.key, now)
+
+
+_BLOCK = text(
+    "INSERT INTO part_report (report, part_key) VALUES (:report, :key) ON CONFLICT DO NOTHING"
+)
+_BLOCKING = text("SELECT 1 FROM part_report WHERE report = :report AND part_key < :key LIMIT 1")
+_GO_ON = text(
+    "UPDATE part SET ready_at = :now WHERE state = 'waiting' AND reason = :blocked"
+    " AND awaits IN (SELECT report FROM part_report WHERE part_key = :key)"
+)
+_UNBLOCK = text("DELETE FROM part_report WHERE part_key = :key")
+
+
+def block(connection: Connection, part: Part, reports: Sequence[str]) -> None:
+    """Note which reports a held part names: what comes later for them waits behind it."""
+    for report in reports:
+        connection.execute(_BLOCK, {"report": report, "key": part.key})
+
+
+def blocked(connection: Connection, part: Part, report: str) -> bool:
+    """Whether an earlier part that names this report is held."""
+    found = connection.execute(_BLOCKING, {"report": report, "key": part.key})
+    return found.first() is not None
+
+
+def wait_behind(connection: Connection, part: Part, report: str, now: int, urgency: str) -> None:
+    """Let a part wait until the held one before it was filed or rejected."""
+    finish(
+        connection, part, "waiting", now, reason=_BLOCKED, ready_at=now + _RECHECK, awaits=report,
+        urgency=urgency,
+    )  # fmt: skip
+
+
+def unblock(connection: Connection, part_key: int, now: int) -> None:
+    """Let go on what waited behind a part that was filed or rejected."""
+    connection.execute(_GO_ON, {"key": part_key, "now": now, "blocked": _BLOCKED})
+    connection.execute(_UNBLOCK, {"key": part_key})
 
 
 _WAKE = text(

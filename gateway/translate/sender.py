@@ -21,7 +21,9 @@ class Sender:
 
     `matches` are (MSH-3.1, MSH-4.1) pairs, where an empty facility matches any. `snapshot` is
     None while undeclared. `discipline` is genomics, laboratory, or mixed: each report is what its
-    content says. `policy` is `hold` (answer AA, then hold) or `ae` (refuse).
+    content says. `policy` is `hold` (answer AA, then hold) or `ae` (refuse). `behind_held` says
+    whether later messages of a report wait behind a held one (`wait`) or do not (`pass`); empty:
+    they wait unless each says everything, for then it is the correction of what is held.
     """
 
     name: str
@@ -37,6 +39,12 @@ class Sender:
     trusted_patients: bool = False
     strict: bool = False
     record_class: str = "nhs"
+    behind_held: str = ""
+
+    @property
+    def waits(self) -> bool:
+        """Whether later messages of a report wait behind a held one."""
+        return self.behind_held == "wait" or (not self.behind_held and self.snapshot is not True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +84,7 @@ def claim_mistakes(senders: Iterable[Sender]) -> Iterator[tuple[str, InvalidMapp
 _KEYS = (
     "match", "types", "versions", "processing_ids", "charset", "time_zone", "policy", "reports",
     "trusted_patients", "strict", "record_class", "systems", "discipline",
+    "behind_held",
 )  # fmt: skip
 
 
@@ -83,11 +92,13 @@ _ALLOWED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "reports": tuple(_REPORTS),
         "policy": ("hold", "ae"),
+        "behind_held": ("wait", "pass"),
         "discipline": ("genomics", "laboratory", "mixed"),
     }
 )
 _FLAGS = ("trusted_patients", "strict")
-_PLAIN = ("charset", "discipline", "time_zone", "trusted_patients", "strict", "record_class")
+_PLAIN = ("charset", "discipline", "time_zone", "trusted_patients", "strict", "record_class",
+          "behind_held")  # fmt: skip
 _SETS = ("types", "versions", "processing_ids")
 
 

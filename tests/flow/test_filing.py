@@ -9,8 +9,10 @@ import pytest
 from gateway import demo
 from gateway.errors import VersionConflict
 from gateway.pipeline import file
+from gateway.pipeline.file import file_part
 from gateway.report import Report
-from gateway.store.database import Database
+from gateway.store import work
+from gateway.store.database import Database, now_micros
 from tests.flow.office import Desk
 
 MORAG, HAMISH, CALLUM, CATRIONA = demo._PEOPLE
@@ -213,20 +215,21 @@ def test_an_empty_field_is_no_change_and_null_deletes(desk: Desk) -> None:
     assert "address" not in desk.resources("Patient")[0]
 
 
-def test_a_worker_that_lost_its_lane_files_nothing(desk: Desk) -> None:
-    from gateway.pipeline.file import file_part
-    from gateway.store import work
-    from gateway.store.database import now_micros
+def _part(desk: Desk, claim: work.Claim) -> work.Part:
+    with desk.database.read() as connection:
+        return work.bring(connection, claim.parts[0])
 
+
+def test_a_worker_that_lost_its_lane_files_nothing(desk: Desk) -> None:
     desk.accept(_positive())
     lost = work.claim(desk.database, "slow", now_micros(), 1)
     assert lost is not None
     taken = work.claim(desk.database, "fast", now_micros() + 10, 60_000_000)
     assert taken is not None
     assert taken.fence > lost.fence
-    assert file_part(lost, lost.parts[0], desk.office()) == "lost"
+    assert file_part(lost, _part(desk, lost), desk.office()) == "lost"
     assert desk.resources("DiagnosticReport") == []
-    assert file_part(taken, taken.parts[0], desk.office()) == "filed"
+    assert file_part(taken, _part(desk, taken), desk.office()) == "filed"
 
 
 def test_a_part_that_lost_to_another_worker_is_filed_at_once_again(

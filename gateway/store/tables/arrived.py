@@ -69,9 +69,13 @@ part = Table(
     Column("urgency", String, nullable=False, server_default="routine",
            comment="stat, urgent, routine: when a held part is overdue"),
     Column("alerted_at", Instant, comment="when its age was last reported"),
+    Column("crashes", Integer, nullable=False, server_default="0",
+           comment="workers that were lost with it in hand"),
     Index("ix_part_work", "state", "ready_at", "key"),
     Index("ix_part_lane", "lane", "state", "key"),
     Index("ix_part_awaits", "awaits"),
+    Index("ix_part_open", "key", sqlite_where=text("state IN ('received', 'waiting')"),
+          postgresql_where=text("state IN ('received', 'waiting')")),
 )  # fmt: skip
 
 part_report = Table(

@@ -8,6 +8,7 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+_OPEN = sa.text("state IN ('received', 'waiting')")
 _OWED = sa.text("application_wanted <> ''")
 
 
@@ -27,6 +28,10 @@ def upgrade() -> None:
                                     comment="stat, urgent, routine: when a held part is overdue"))
     op.add_column("part", sa.Column("alerted_at", sa.BigInteger(), nullable=True,
                                     comment="when its age was last reported"))
+    op.add_column("part", sa.Column("crashes", sa.Integer(), server_default="0", nullable=False,
+                                    comment="workers that were lost with it in hand"))
+    op.create_index("ix_part_open", "part", ["key"], unique=False,
+                    sqlite_where=_OPEN, postgresql_where=_OPEN)
     op.add_column("edition", sa.Column("document", sa.Boolean(), server_default=sa.false(),
                                        nullable=False, comment="it came as a document (MDM)"))
     op.create_index("ix_identity_role", "identity", ["role"], unique=False)
