@@ -19,14 +19,16 @@ _BLOCKED = "blocked"
 _HORIZON = 7_200_000_000
 _RECHECK = 3_600_000_000
 _LEASES_AHEAD = 4
-# A part waits for its time, unless that is further off than any wait of ours: then a clock was
-# put back since (and likewise for leases). Earlier work of its lane that is not ready holds it
-# up; what waits behind a held report does not.
-_READY = """ p.state IN ('received', 'waiting')
-  AND (p.ready_at <= :now OR p.ready_at > :horizon)
+# What is to be done has a time (`ready_at`), what is done has none: 0. A part waits for its time,
+# unless that is further off than any wait of ours: then a clock was put back since (and likewise
+# for leases). Earlier work of its lane that is not ready holds it up; what waits behind a held
+# report does not. The plus signs keep SQLite on the partial index of open parts, in their order:
+# by state it would sort the whole backlog for each claim.
+_READY = """ p.ready_at > 0 AND p.state || '' IN ('received', 'waiting')
+  AND (+p.ready_at <= :now OR +p.ready_at > :horizon)
   AND NOT EXISTS (SELECT 1 FROM part e WHERE e.lane = p.lane AND e.key < p.key
                   AND e.state IN ('received', 'waiting') AND e.reason <> 'blocked'
-                  AND e.ready_at > :now AND e.ready_at <= :horizon)
+                  AND +e.ready_at > :now AND +e.ready_at <= :horizon)
 """
 _FREE = (
     "SELECT p.lane FROM part p LEFT JOIN lane l ON l.name = p.lane WHERE"  # noqa: S608 - our own words

@@ -65,7 +65,8 @@ def _release(desk: Desk, broken: str, mended: str) -> None:
             {"key": message, "raw": bytes(raw).replace(broken.encode(), mended.encode())},
         )
         connection.execute(
-            text("UPDATE part SET state = 'received', reason = '' WHERE key = :key"), {"key": key}
+            text("UPDATE part SET state = 'received', reason = '', ready_at = 1 WHERE key = :key"),
+            {"key": key},
         )
     desk.work()
 

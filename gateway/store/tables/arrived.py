@@ -74,8 +74,8 @@ part = Table(
     Index("ix_part_work", "state", "ready_at", "key"),
     Index("ix_part_lane", "lane", "state", "key"),
     Index("ix_part_awaits", "awaits"),
-    Index("ix_part_open", "key", sqlite_where=text("state IN ('received', 'waiting')"),
-          postgresql_where=text("state IN ('received', 'waiting')")),
+    Index("ix_part_open", "key", sqlite_where=text("ready_at > 0"),
+          postgresql_where=text("ready_at > 0")),
 )  # fmt: skip
 
 part_report = Table(

@@ -8,7 +8,7 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-_OPEN = sa.text("state IN ('received', 'waiting')")
+_OPEN = sa.text("ready_at > 0")
 _OWED = sa.text("application_wanted <> ''")
 
 
