@@ -60,11 +60,12 @@ class Delimiters:
         )[name]
 
 
-def unescape(text: str, delimiters: Delimiters) -> str:
+def unescape(text: str, delimiters: Delimiters, charset: str = "latin-1") -> str:
     r"""Resolve `\F\ \S\ \T\ \R\ \E\`, `\Xhh..\` and formatting; keep what is not understood.
 
     Formatting (`\.br\`, `\.sp\`) becomes line breaks and highlighting (`\H\`, `\N\`) goes, as
-    in HL7 v2 chapter 2, 2.7. An escape with no end, or of an unknown kind, stays as it is.
+    in HL7 v2 chapter 2, 2.7; hexadecimal bytes are of `charset`. An escape with no end, of an
+    unknown kind, or that is no text in the character set, stays as it is.
     """
     mark = delimiters.escape
     if not mark or mark not in text:
@@ -75,7 +76,7 @@ def unescape(text: str, delimiters: Delimiters) -> str:
         before, _, after = rest.partition(mark)
         body, closing, remainder = after.partition(mark)
         out.append(before)
-        meaning = _meaning(body, delimiters) if closing else None
+        meaning = _meaning(body, delimiters, charset) if closing else None
         if meaning is None:
             out.append(mark)
             rest = after
@@ -86,7 +87,7 @@ def unescape(text: str, delimiters: Delimiters) -> str:
     return "".join(out)
 
 
-def _meaning(body: str, delimiters: Delimiters) -> str | None:
+def _meaning(body: str, delimiters: Delimiters, charset: str) -> str | None:
     if len(body) == 1 and body in _ESCAPE_LETTERS:
         return delimiters.letter(body)
     if body in ("H", "N"):
@@ -94,7 +95,10 @@ def _meaning(body: str, delimiters: Delimiters) -> str | None:
     if body == "P":
         return "#"
     if body.startswith("X") and re.fullmatch(r"X(?:[0-9A-Fa-f]{2})+", body):
-        return bytes.fromhex(body[1:]).decode("latin-1")
+        try:
+            return bytes.fromhex(body[1:]).decode(charset)
+        except UnicodeDecodeError:
+            return None
     found = re.fullmatch(r"\.(br|sp|in|ti|ce|fi|nf|sk)\s*([+-]?\d*)", body)
     if found:
         return _formatting(found[1], found[2])
@@ -195,10 +199,11 @@ class Message:
         if subcomponent:
             parts = raw.split(self.delimiters.subcomponent)
             raw = parts[subcomponent - 1] if subcomponent <= len(parts) else ""
-        return unescape(raw, self.delimiters)
+        return unescape(raw, self.delimiters, self.charset)
 
     def components(self, raw: str) -> list[str]:
         """Split a raw repetition into unescaped components; index 0 is component 1."""
         if self.delimiters.component not in raw:
-            return [unescape(raw, self.delimiters)]
-        return [unescape(part, self.delimiters) for part in raw.split(self.delimiters.component)]
+            return [unescape(raw, self.delimiters, self.charset)]
+        parts = raw.split(self.delimiters.component)
+        return [unescape(part, self.delimiters, self.charset) for part in parts]

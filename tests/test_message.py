@@ -6,6 +6,12 @@ from gateway.message import Delimiters, Message, Segment, parse_path, unescape
 USUAL = Delimiters()
 
 
+def test_hexadecimal_bytes_are_of_the_character_set_of_the_message() -> None:
+    assert unescape("Zo\\XC3AB\\", USUAL, "utf-8") == "Zoë"
+    assert unescape("Zo\\XEB\\", USUAL, "iso8859-1") == "Zoë"
+    assert unescape("Zo\\XEB\\", USUAL, "utf-8") == "Zo\\XEB\\"
+
+
 @pytest.mark.parametrize(
     ("raw", "meant"),
     [

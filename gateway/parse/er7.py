@@ -11,22 +11,11 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from gateway.errors import FusedMessages, GatewayError, InvalidCharset, InvalidValue, MissingSegment
-from gateway.message import Message, Segment, parse_path
+from gateway.errors import FusedMessages, GatewayError, InvalidValue, MissingSegment
+from gateway.message import Delimiters, Message, Segment, parse_path
+from gateway.parse.charset import codec_of, decode
 from gateway.wire.er7 import Header, from_start, read_header
 
-# Table 0211, and the internet's names for the same sets (HTTP uses them). UTF-16 and UTF-32
-# cannot travel over MLLP, so they are refused.
-_LATIN = [number for number in range(1, 16) if number != 12]
-_CODECS = {
-    "ASCII": "ascii", "US-ASCII": "ascii", "UNICODE UTF-8": "utf-8", "UNICODE": "utf-8",
-    "UTF-8": "utf-8", "UTF8": "utf-8", "ISO IR14": "iso2022_jp", "ISO IR87": "iso2022_jp",
-    "ISO IR159": "iso2022_jp_1", "GB 18030-2000": "gb18030", "GB18030": "gb18030",
-    "KS X 1001": "euc_kr", "EUC-KR": "euc_kr", "BIG-5": "big5", "BIG5": "big5",
-    "WINDOWS-1252": "cp1252",
-    **{f"8859/{number}": f"iso8859-{number}" for number in _LATIN},
-    **{f"ISO-8859-{number}": f"iso8859-{number}" for number in _LATIN},
-}  # fmt: skip
 _NAME = re.compile(r"[A-Z][A-Z0-9]{2}")
 _BATCH_STARTS = (b"FHS", b"BHS")
 _BATCH = (*_BATCH_STARTS, b"BTS", b"FTS")
@@ -100,27 +89,29 @@ def parse(raw: bytes, default_charset: str = "UTF-8", charset: str = "") -> Mess
         raise MissingSegment("the batch does not hold what it counts", where="BTS-1")
     header = read_header(raw)
     _refuse_fused(raw)
-    codec = _codec(charset or header.first(18) or default_charset)
+    codec = codec_of(charset or header.first(18) or default_charset)
     lines, ending = _lines(raw)
     counts: dict[str, int] = {}
     segments = []
     for number, line in enumerate(lines, 1):
         if line.strip():
-            segments.append(_segment(line, number, counts, codec, header.delimiters.field))
+            segments.append(_segment(line, number, counts, codec, header.delimiters))
     return Message(tuple(segments), header.delimiters, codec, ending,
                    hashlib.sha256(raw).hexdigest())  # fmt: skip
 
 
 def _segment(
-    line: bytes, number: int, counts: dict[str, int], codec: str, separator: str
+    line: bytes, number: int, counts: dict[str, int], codec: str, mark: Delimiters
 ) -> Segment:
+    separator = mark.field
     name = line[:3].decode("latin-1")
     if not _NAME.fullmatch(name) or line[3:4].decode("latin-1") not in ("", separator):
         raise InvalidValue("not a segment", where=f"line {number}")
     counts[name] = counts.get(name, 0) + 1
     if b"\0" in line:
         raise InvalidValue("a NUL is not text", where=f"{name}[{counts[name]}]")
-    fields = _decode(line, codec, f"{name}[{counts[name]}]").split(separator)
+    where = f"{name}[{counts[name]}]"
+    fields = decode(line, codec, mark.escape.encode("latin-1"), where).split(separator)
     if name == "MSH":
         fields.insert(1, separator)
     return Segment(name, counts[name], tuple(fields))
@@ -147,24 +138,6 @@ def _lines(raw: bytes) -> tuple[list[bytes], str]:
     if ending != "CR":
         text = text.replace(b"\n", b"\r")
     return text.split(b"\r"), ending
-
-
-def _codec(name: str) -> str:
-    codec = _CODECS.get(name.strip().upper())
-    if not codec:
-        raise InvalidCharset("this character set is not supported", where="MSH-18")
-    return codec
-
-
-def _decode(line: bytes, codec: str, where: str) -> str:
-    try:
-        return line.decode(codec)
-    except UnicodeDecodeError as error:
-        if codec == "ascii":
-            raise InvalidCharset(
-                "ASCII was declared and other bytes were sent", where=where
-            ) from error
-        raise InvalidCharset(where=where) from error
 
 
 @lru_cache(maxsize=512)

@@ -67,6 +67,32 @@ def test_the_declared_character_set_is_used(number: int, name: str, encoded: str
     assert parse(_with_charset(name, text.encode(encoded)), "8859/1").value("NTE-3") == text
 
 
+@pytest.mark.parametrize("number", [one for one in range(1, 16) if one != 12])
+def test_every_latin_set_of_table_0211_is_read(number: int) -> None:
+    # Each byte that the set gives a printable character.
+    codec = f"iso8859-{number}"
+    text = bytes(range(0xA1, 0x100)).decode(codec, "ignore")
+    found = parse(_with_charset(f"8859/{number}", text.encode(codec))).value("NTE-3")
+    assert found == text
+
+
+@pytest.mark.parametrize(
+    ("declared", "sent", "text"),
+    [
+        ("8859/1~8859/5", b"Zo\xeb \\C2D4C\\" + "Жук".encode("iso8859-5"), "Zoë Жук"),
+        ("8859/1~8859/5", b"\\C2D4C\\" + "Жук".encode("iso8859-5") + b"\\C2842\\ ok", "Жук ok"),
+        ("ASCII~ISO IR87", b"\\M2442\\" + b"F|K\\" + b"\\C2842\\ x", "日本 x"),
+        ("ASCII~ISO IR87", b"a\\M2442\\F|K\\", "a日本"),
+    ],
+)
+def test_the_set_changes_inside_a_field_and_back_at_its_end(
+    declared: str, sent: bytes, text: str
+) -> None:
+    raw = _with_charset(declared, sent + b"|AFTER")
+    assert parse(raw).value("NTE-3") == text
+    assert parse(raw).value("NTE-4") == "AFTER"
+
+
 @pytest.mark.parametrize("name", ["UTF-8", "utf-8", "Unicode UTF-8"])
 def test_the_character_set_of_http_wins(name: str) -> None:
     raw = _with_charset("8859/1", "Zoë".encode())
