@@ -97,9 +97,15 @@ def accept(arrival: Arrival, intake: Intake, *, must_keep: bool = False) -> byte
 def _note(entry: Entry, intake: Intake) -> bytes:
     """Keep an acknowledgement that was sent to us; to answer one would never end."""
     entry.state, entry.reason = "rejected", "acknowledgement"
-    intake.inbox.keep(entry)
+    _count_silence(intake.inbox.keep(entry), intake)
     log.info("an acknowledgement was kept", extra={"source": entry.source})
     return b""
+
+
+def _count_silence(kept: Entry, intake: Intake) -> None:
+    """What is answered by nothing is answered once it is stored; doors count what they send."""
+    if not kept.reply:
+        intake.tally.answered(kept.source, kept.answer == "AA")
 
 
 def _answer(
@@ -125,6 +131,7 @@ def _answer(
         if must_keep or not reply:
             raise
         return reply
+    _count_silence(kept, intake)
     log.info(
         "message",
         extra={"message_key": kept.key, "source": kept.source, "sender": kept.sender,
@@ -141,12 +148,13 @@ def _reply(
     code = reply_code(header, entry.answer)
     if not code:
         return b""
-    if len(entry.lanes) < 2:
+    parts = split(entry.raw) if entry.lanes else ()
+    if parts in ((), (entry.raw,)):
         control_id = intake.new_control_id()
         return acknowledge(header, code, errors, control_id=control_id, now=now)
     replies = [
         acknowledge(read_header(part), code, errors, control_id=intake.new_control_id(), now=now)
-        for part in split(entry.raw)
+        for part in parts
     ]
     return acknowledge_batch(entry.raw, replies, control_id=intake.new_control_id(), now=now)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, UnreadableMessage
 from gateway.message import Delimiters
 from gateway.wire.er7 import Header, read_header
 
@@ -88,7 +88,10 @@ def _mirrored(raw: bytes, replies: Sequence[bytes], control_id: str, now: str) -
 
 def _batch_header(line: bytes, control_id: str, now: str) -> bytes:
     # BHS and FHS have the delimiters, parties and time where MSH has them.
-    header = read_header(b"MSH" + line[3:])
+    try:
+        header = read_header(b"MSH" + line[3:])
+    except UnreadableMessage:
+        header = Header(Delimiters(), ("BHS", "|", "^~\\&"))
     sent = {number: _clean(header.raw(number)) for number in (3, 4, 5, 6, 11)}
     fields = [
         line[:3].decode("ascii"), _clean(header.raw(2)), sent[5], sent[6], sent[3], sent[4], now,
@@ -119,12 +122,9 @@ def acknowledge(
 
 
 def is_positive(reply: bytes) -> bool:
-    """Whether every MSA of an acknowledgement that we wrote says AA or CA.
-
-    An empty reply is one that the sender asked not to be given; its message is stored.
-    """
-    answers = _ANSWER.findall(reply)
-    return set(answers) <= {b"AA", b"CA"} and bool(answers or not reply)
+    """Whether every MSA of a reply that we wrote says AA or CA."""
+    answers = set(_ANSWER.findall(reply))
+    return bool(answers) and answers <= {b"AA", b"CA"}
 
 
 def _msh(header: Header, control_id: str, now: str) -> list[str]:

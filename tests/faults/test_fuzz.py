@@ -65,6 +65,7 @@ def _check(database: Database, replies: list[bytes]) -> None:
 @_SETTINGS
 @given(payloads(), st.text(alphabet=st.characters(max_codepoint=255), max_size=12))
 @example(b"MSH|^~\\&|IGENE|GLASGOW\r", "UTF-16")
+@example(b"BHS|BHS|^\r" + message("C1") + message("C2") + b"BTS|2\r", "")
 def test_acceptance_never_raises(sqlite: Database, raw: bytes, charset: str) -> None:
     arrival = Arrival(raw, Source("fuzz"), now_micros(), None, charset)
     reply = accept(arrival, intake(sqlite))

@@ -232,3 +232,8 @@ def test_a_source_has_the_last_word_on_policy_processing_and_charset(sqlite: Dat
     ]  # fmt: skip
     other = Source("s", senders=("lri",))
     assert codes(answer(sqlite, message("C4"), other)) == ("AR", "200")
+
+
+def test_a_batch_of_one_message_is_answered_by_a_batch_too(sqlite: Database) -> None:
+    reply = answer(sqlite, b"BHS|^~\\&|IGENE|GLASGOW\r" + message() + b"BTS|1\r")
+    assert [line[:3] for line in reply.split(b"\r")] == [b"BHS", b"MSH", b"MSA", b"BTS", b""]

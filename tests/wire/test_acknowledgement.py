@@ -86,6 +86,6 @@ def test_a_batch_is_mirrored_with_its_own_delimiters_and_counts() -> None:
     assert not is_positive(mirrored.replace(b"AA|3", b"AE|3"))
 
 
-def test_no_reply_is_positive() -> None:
-    assert is_positive(b"")
+def test_what_is_no_reply_is_not_positive() -> None:
+    assert not is_positive(b"")
     assert not is_positive(b"nothing like it")
