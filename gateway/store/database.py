@@ -51,6 +51,7 @@ class Database:
             raise InvalidSetting("must be a sqlite or postgresql URL", where="database")
         self._thread_lock = threading.RLock()
         self._lock_file: int | None = None
+        self._own: list[Any] = []
         self._engine = self._create()
         self._writer: Engine = self._create_writer()
 
@@ -110,13 +111,52 @@ class Database:
                 with self._writer.begin() as connection:
                     yield connection
                 return
-            with self._thread_lock:
-                self._lock_processes()
-                try:
-                    with self._writer.begin() as connection:
-                        yield connection
-                finally:
-                    self._unlock_processes()
+            with self.exclusive(), self._writer.begin() as connection:
+                yield connection
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Be the one writer of all threads and processes on SQLite; nothing on PostgreSQL."""
+        if not self.is_sqlite:
+            yield
+            return
+        with self._thread_lock:
+            self._lock_processes()
+            try:
+                yield
+            finally:
+                self._unlock_processes()
+
+    def own_connection(self) -> Any:
+        """Return a driver connection of the caller's own, in autocommit; raises StoreUnavailable.
+
+        For use inside `driver_errors`; give it back after any error.
+        """
+        with _translated():
+            connection = self._engine.raw_connection()
+            connection.detach()
+            self._own.append(connection)
+            return connection
+
+    def give_back(self, connection: Any) -> None:
+        """Close a connection that was the caller's own."""
+        self._own.remove(connection)
+        connection.close()
+
+    @contextmanager
+    def driver_errors(self) -> Iterator[None]:
+        """Turn what the driver raises into what `write` raises."""
+        driver = self._engine.dialect.loaded_dbapi
+        try:
+            yield
+        except driver.IntegrityError as error:
+            raise VersionConflict from error
+        except (driver.OperationalError, driver.InterfaceError, OSError) as error:
+            if self.is_sqlite and isinstance(error, driver.InterfaceError):
+                raise  # a value that it cannot take
+            if getattr(error, "sqlstate", "") in _LOST_TO_ANOTHER:
+                raise VersionConflict from error
+            raise StoreUnavailable from error
 
     def _lock_processes(self) -> None:
         if self._lock_file is None:
@@ -129,6 +169,9 @@ class Database:
 
     def close(self) -> None:
         """Close every connection."""
+        for connection in self._own:
+            connection.close()
+        self._own.clear()
         self._engine.dispose()
         self._writer.dispose()
         if self._lock_file is not None:

@@ -12,32 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, text
-
 from gateway.errors import StoreUnavailable
+from gateway.store.arrival import Arrivals, Arriving, Kept
 from gateway.store.database import Database
 
 log = logging.getLogger(__name__)
-
-_COLUMNS = (
-    "received_at", "source", "sender", "sending_application", "sending_facility", "control_id",
-    "type", "charset", "dedupe_key", "raw", "answer", "reply", "state", "reason", "duplicate_of",
-    "control_id_reused", "application_wanted", "back_load",
-)  # fmt: skip
-_INSERT = text(
-    f"INSERT INTO message ({', '.join(_COLUMNS)}) VALUES (:{', :'.join(_COLUMNS)})"  # noqa: S608 - our own words
-    " ON CONFLICT (dedupe_key) DO NOTHING RETURNING key"
-)
-_INSERT_PART = text(
-    "INSERT INTO part (message_key, ordinal, lane, state, reason, detail, account, outcome,"
-    " attempts, ready_at, changed_at)"
-    " VALUES (:message, :ordinal, :lane, 'received', '', '[]', '[]', '[]', 0, :at, :at)"
-)
-_ORIGINAL = text("SELECT key, answer, reply FROM message WHERE dedupe_key = :dedupe_key")
-_REUSED = text(
-    "SELECT 1 FROM message WHERE source = :source AND control_id = :control_id"
-    " AND sending_application = :sending_application AND state = 'accepted' LIMIT 1"
-)
 
 
 @dataclass(slots=True)
@@ -69,19 +48,10 @@ class Entry:
     key: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """The row that an entry became; true only once its transaction has committed."""
-
-    key: int
-    original: Row[Any] | None = None
-    control_id_reused: bool = False
-
-
 @dataclass(slots=True, eq=False)
 class _Waiting:
     entry: Entry
-    kept: _Kept | None = None
+    kept: Kept | None = None
     cause: Exception | None = None
     done: bool = False
 
@@ -90,7 +60,7 @@ class Inbox:
     """Keeps arrivals; safe to call from any number of threads."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self._arrivals = Arrivals(database)
         self._pending: list[_Waiting] = []
         self._add = threading.Lock()
         self._commit = threading.Lock()
@@ -136,46 +106,16 @@ class Inbox:
             one.cause = error
 
     def _write(self, batch: list[_Waiting]) -> None:
-        with self._database.write() as connection:
-            kept = [_insert(connection, one.entry) for one in batch]
+        kept = self._arrivals.keep([Arriving(_row(one.entry), one.entry.lanes) for one in batch])
         for one, row in zip(batch, kept, strict=True):
             one.kept = row
 
 
-def _tell(entry: Entry, kept: _Kept) -> None:
+def _tell(entry: Entry, kept: Kept) -> None:
     entry.key, entry.control_id_reused = kept.key, kept.control_id_reused
     if kept.original is not None:
         entry.state, entry.duplicate_of = "duplicate", kept.original.key
-        entry.answer, entry.reply = kept.original.answer, bytes(kept.original.reply)
-
-
-def _insert(connection: Connection, entry: Entry) -> _Kept:
-    row = _row(entry)
-    if entry.control_id and entry.state == "accepted":
-        row["control_id_reused"] = connection.execute(_REUSED, row).first() is not None
-    key = connection.execute(_INSERT, row).scalar()
-    if key is None:
-        return _insert_duplicate(connection, row)
-    if entry.lanes:
-        at = entry.received_at
-        connection.execute(
-            _INSERT_PART,
-            [
-                {"message": key, "ordinal": number, "lane": lane, "at": at}
-                for number, lane in enumerate(entry.lanes)
-            ],
-        )
-    return _Kept(key, None, row["control_id_reused"])
-
-
-def _insert_duplicate(connection: Connection, row: dict[str, Any]) -> _Kept:
-    """Record a repeat: the same answer again, no new work."""
-    original = connection.execute(_ORIGINAL, row).one()
-    row.update(
-        dedupe_key=None, state="duplicate", duplicate_of=original.key, answer=original.answer,
-        reply=bytes(original.reply), control_id_reused=False, application_wanted="",
-    )  # fmt: skip
-    return _Kept(connection.execute(_INSERT, row).scalar_one(), original)
+        entry.answer, entry.reply = kept.original.answer, kept.original.reply
 
 
 def _row(entry: Entry) -> dict[str, Any]:

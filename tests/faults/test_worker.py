@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -167,48 +169,52 @@ def test_a_database_that_restarts_under_the_workers_loses_nothing(
     database.close()
 
 
-@pytest.fixture
-def limited(sqlite: Database, tmp_path: Path) -> Any:
-    """A desk on a database whose file may not grow while `full` is set."""
-    full = threading.Event()
-    sqlite.close()
+class _Store:
+    """Sets a pragma on every connection of a database, those to come as well."""
 
-    def limit(connection: Any) -> None:
-        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
-        most = pages if full.is_set() else 1_000_000
-        connection.exec_driver_sql(f"PRAGMA max_page_count = {most}")
+    def __init__(self, database: Database) -> None:
+        self.connections: list[Any] = []
+        self.pragma = ""
+        database.close()
+        for engine in (database._engine, database._writer):
+            event.listen(engine, "connect", self._connected)
 
-    event.listen(sqlite._writer, "begin", limit)
-    return Desk(sqlite, tmp_path), full
+    def _connected(self, connection: Any, _record: Any) -> None:
+        self.connections.append(connection)
+        if self.pragma:
+            connection.execute(self.pragma)
+
+    def limit(self, pragma: str) -> None:
+        self.pragma = pragma
+        for connection in self.connections:
+            with suppress(sqlite3.ProgrammingError):  # closed since
+                connection.execute(pragma)
 
 
-def test_a_full_disk_refuses_and_recovers_without_a_restart(limited: Any) -> None:
-    desk, full = limited
+def test_a_full_disk_refuses_and_recovers_without_a_restart(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    store, desk = _Store(sqlite), Desk(sqlite, tmp_path)
     for number, person in enumerate(demo._PEOPLE):
         assert desk.send(demo._patient(*person, number))["state"] == "filed"
-    full.set()
+    pages = desk.rows("PRAGMA page_count")[0][0]
+    store.limit(f"PRAGMA max_page_count = {pages + 4}")
     large = b"NTE|1||" + b"x" * 500_000 + b"\r"
     for number in range(3):
         reply = desk.accept(_version(number, 0) + large)
         assert b"MSA|AE|" in reply
         assert b"|207^" in reply
-    full.clear()
+    store.limit("PRAGMA max_page_count = 1000000")
     assert b"MSA|AA|" in desk.accept(_version(0, 0) + large)
     desk.work()
     assert desk.rows("SELECT state FROM part ORDER BY key DESC")[0].state == "filed"
 
 
-def _set_read_only(database: Database, on: bool) -> None:
-    connection = database._writer.raw_connection()
-    connection.cursor().execute(f"PRAGMA query_only = {int(on)}")
-    connection.close()
-
-
 def test_a_read_only_store_refuses_and_recovers_without_a_restart(
     sqlite: Database, tmp_path: Path
 ) -> None:
-    desk = Desk(sqlite, tmp_path)
-    _set_read_only(sqlite, True)
+    store, desk = _Store(sqlite), Desk(sqlite, tmp_path)
+    store.limit("PRAGMA query_only = 1")
     assert b"MSA|AE|" in desk.accept(_version(0, 0))
-    _set_read_only(sqlite, False)
+    store.limit("PRAGMA query_only = 0")
     assert b"MSA|AA|" in desk.accept(_version(0, 0))

@@ -92,11 +92,14 @@ class _CountingDatabase:
         self.database, self.transactions = database, 0
         self.begun, self.go = threading.Event(), threading.Event()
 
-    def write(self) -> object:
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.database, name)
+
+    def driver_errors(self) -> object:
         self.transactions += 1
         self.begun.set()
         assert self.go.wait(60)
-        return self.database.write()
+        return self.database.driver_errors()
 
 
 def test_those_who_wait_share_one_transaction(database: Database) -> None:
