@@ -6,6 +6,7 @@ import json
 import sys
 from decimal import Decimal
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
@@ -17,7 +18,10 @@ from gateway.fhir.bundle import to_json
 from gateway.fhir.xml import to_xml
 from gateway.pipeline.convert import Converted, convert
 from gateway.translate.mapping import load_mappings
+from gateway.wire.mllp import client_context
 from gateway.wire.mllp import send as send_mllp
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command()
@@ -74,19 +78,38 @@ def _explain(one: Converted) -> None:
 
 @click.command("send")
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False))
-@click.option("--to", required=True, help="mllp://host:port")
-def send(files: tuple[str, ...], to: str) -> None:
+@click.option("--to", required=True, help="mllp://host:port, or mllps://host:port for TLS")
+@click.option("--certificate", type=_FILE, help="Our certificate (PEM), for mllps.")
+@click.option("--key", type=_FILE, help="Its key (PEM).")
+@click.option("--ca", type=_FILE, help="The CA of the other side (PEM); else the system's CAs.")
+def send(
+    files: tuple[str, ...], to: str, certificate: Path | None, key: Path | None, ca: Path | None
+) -> None:
     """Send message files over MLLP and print each answer; exit 1 unless all are AA or CA."""
-    host, _, port = to.removeprefix("mllp://").partition(":")
-    if not to.startswith("mllp://") or not port.isdigit():
-        raise click.UsageError("--to needs mllp://host:port")
+    scheme, host, port = _target(to)
+    if scheme == "mllp" and (certificate or key or ca):
+        raise click.UsageError("--certificate, --key and --ca go with mllps only")
+    if bool(certificate) != bool(key):
+        raise click.UsageError("--certificate and --key go together")
+    tls = client_context(ca, certificate, key) if scheme == "mllps" else None
     payloads = [_with_returns(Path(name).read_bytes()) for name in files]
     fine = True
-    for name, reply in zip(files, send_mllp(host, int(port), payloads), strict=True):
+    for name, reply in zip(files, send_mllp(host, port, payloads, tls=tls), strict=True):
         text = reply.decode("latin-1").replace("\r", "\n").rstrip()
         fine &= "\nMSA|AA" in text or "\nMSA|CA" in text
         click.echo(f"{name}\n{text}\n")
     sys.exit(0 if fine else 1)
+
+
+def _target(to: str) -> tuple[str, str, int]:
+    try:
+        parts = urlsplit(to)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host or not port or parts.scheme not in ("mllp", "mllps"):
+        raise click.UsageError("--to needs mllp://host:port or mllps://host:port")
+    return parts.scheme, host, port
 
 
 def _with_returns(raw: bytes) -> bytes:

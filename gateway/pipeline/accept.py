@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -19,7 +19,8 @@ from gateway.errors import (
     UnsupportedVersion,
 )
 from gateway.identify import chi
-from gateway.parse.er7 import header_of, parse, split
+from gateway.parse.er7 import header_of, split
+from gateway.pipeline.acknowledge import Acknowledger
 from gateway.pipeline.read import read
 from gateway.source import Source
 from gateway.store.inbox import Entry, Inbox
@@ -38,7 +39,8 @@ from gateway.wire.er7 import Header, from_start, read_header
 log = logging.getLogger(__name__)
 
 _LINE_END = re.compile(rb"[\r\n]")
-_IDENTIFIER_FIELDS = ("PID-3", "PID-2", "PID-19")
+_PATIENT = re.compile(rb"[\r\n](PID[^\r\n]*)")
+_IDENTIFIER_FIELDS = (3, 2, 19)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +58,16 @@ class Arrival:
 class Intake:
     """What acceptance needs: where to keep, whom we know, and fresh control ids.
 
-    In `tally` the doors count what they receive and what they answer.
+    In `tally` the doors count what they receive and what they answer. `asking`
+    are the sources that want application acknowledgements, which `acknowledger` writes.
     """
 
     inbox: Inbox
     mappings: Mappings
     new_control_id: Callable[[], str]
     tally: Tally = field(default_factory=Tally)
+    acknowledger: Acknowledger | None = None
+    asking: set[str] = field(default_factory=set)
 
 
 def accept(arrival: Arrival, intake: Intake, *, must_keep: bool = False) -> bytes:
@@ -121,6 +126,8 @@ def _answer(
         entry.reason = f"{type(errors[0]).__name__} {errors[0].where}".strip()
     elif header:
         entry.application_wanted = application_wanted(header)
+        if entry.application_wanted:
+            intake.asking.add(entry.source)
     entry.reply = _reply(entry, header, errors, intake)
     try:
         kept = intake.inbox.keep(entry)
@@ -180,7 +187,7 @@ def _welcome(entry: Entry, arrival: Arrival, header: Header, intake: Intake) -> 
     if errors := _examined(parts, entry.charset, arrival.source, intake.mappings, sender):
         return errors
     entry.dedupe_key = _dedupe_key(arrival, header)
-    entry.lanes = [_lane(part, entry, sender) for part in parts]
+    entry.lanes = [_lane(part, entry) for part in parts]
     return []
 
 
@@ -232,17 +239,27 @@ def _dedupe_key(arrival: Arrival, header: Header) -> str:
     return digest.hexdigest()
 
 
-def _lane(raw: bytes, entry: Entry, sender: Sender) -> str:
+def _lane(raw: bytes, entry: Entry) -> str:
     """One lane for each patient, as far as can be told now; else for each source and identifier."""
-    try:
-        message = parse(raw, sender.charset, entry.charset)
-    except GatewayError:
-        return _hashed(entry.source, hashlib.sha256(raw).hexdigest())
-    found = [value for path in _IDENTIFIER_FIELDS for value in message.values(f"{path}.1")]
+    found = list(_patient_identifiers(raw))
     for value in found:
         if chi.check(value) is chi.Verdict.VALID:
             return _hashed("chi", chi.normalise(value))
-    return _hashed(entry.source, found[0] if found else message.digest)
+    return _hashed(entry.source, found[0] if found else hashlib.sha256(raw).hexdigest())
+
+
+def _patient_identifiers(raw: bytes) -> Iterator[str]:
+    """Yield the numbers in PID-3, PID-2 and PID-19: enough for a lane, without reading the rest."""
+    line = _PATIENT.search(raw)
+    if line is None:
+        return
+    mark = header_of(raw).delimiters
+    fields = line.group(1).decode("latin-1").split(mark.field)
+    for number in _IDENTIFIER_FIELDS:
+        field = fields[number] if number < len(fields) else ""
+        for one in field.split(mark.repetition) if mark.repetition else [field]:
+            if value := one.split(mark.component)[0].strip():
+                yield value
 
 
 def _hashed(*words: str) -> str:

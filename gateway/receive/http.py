@@ -33,22 +33,28 @@ def hl7_blueprint(
     def hl7() -> Response:
         source = authenticate()
         arrival = Arrival(_body(max_bytes), source, clock(), None, _charset())
-        intake.tally.received(source.name)
-        try:
-            reply = accept(arrival, intake, must_keep=True)
-        except GatewayError as error:
-            return _counted(refused(error), intake, source, positive=False)
-        response = _counted(Response(reply), intake, source, positive=is_positive(reply))
-        response.headers.set("Content-Type", request.mimetype, charset=_charset() or "UTF-8")
+        response = _answered(arrival, intake)
+        if response.status_code == 200:
+            response.headers.set("Content-Type", request.mimetype, charset=_charset() or "UTF-8")
         return response
 
     blueprint.register_error_handler(GatewayError, refused)
     return blueprint
 
 
-def _counted(response: Response, intake: Intake, source: Source, *, positive: bool) -> Response:
-    """Count an answer once the server has sent it."""
-    response.call_on_close(lambda: intake.tally.answered(source.name, positive))
+def _answered(arrival: Arrival, intake: Intake) -> Response:
+    """Accept, and count the answer once the server has sent it."""
+    name = arrival.source.name
+    intake.tally.received(name)
+    try:
+        reply = accept(arrival, intake, must_keep=True)
+    except GatewayError as error:
+        response = refused(error)
+        response.call_on_close(lambda: intake.tally.answered(name, False))
+        return response
+    response = Response(reply)
+    if reply:
+        response.call_on_close(lambda: intake.tally.answered(name, is_positive(reply)))
     return response
 
 

@@ -117,8 +117,9 @@ def listening(
 class Client:
     """A socket that sends any bytes and reads framed replies."""
 
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), 60)
+    def __init__(self, port: int, address: str = "127.0.0.1") -> None:
+        """Connect, from another address of the loopback network if need be."""
+        self.socket = socket.create_connection(("127.0.0.1", port), 60, (address, 0))
         self._frames = Deframer(1_000_000)
         self._ready: list[bytes] = []
 

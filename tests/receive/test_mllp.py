@@ -1,10 +1,9 @@
 import logging
-import re
 import socket
-import struct
-import threading
-import time
-from collections.abc import Callable
+import tracemalloc
+from contextlib import suppress
+from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -12,79 +11,12 @@ from hl7.client import MLLPClient
 
 from gateway.config import Settings
 from gateway.receive.mllp import MllpListener
+from gateway.source import Source, Sources
 from gateway.store.database import Database
 from gateway.wire.mllp import wrap
-from tests.receive.door import BODY, Client, codes, field, intake, listening, message, rows
+from tests.receive.door import Client, codes, field, intake, listening, message, rows
 
 VT, END = b"\x0b", b"\x1c\r"
-AA, AR = ("AA", "C1"), ("AR", "C1")
-
-
-def _wide(control_id: str) -> bytes:
-    """Return a message of 2 MB."""
-    return (
-        message(control_id, BODY + b"NTE|1||" + b"words " * 15 + b"\r")
-        + (b"NTE|2||" + b"words " * 15 + b"\r") * 20_000
-    )
-
-
-def _other_delimiters() -> bytes:
-    table = bytes.maketrans(b"|^~\\&", b"@!%*$")
-    return message().translate(table)
-
-
-_BATCH = b"FHS|^~\\&\rBHS|^~\\&\r" + message() + message("C2") + b"BTS|2\rFTS|1\r"
-
-# ingest reference 5.1: what arrives, (MSA-1, MSA-2) of each reply, and the state of each row.
-AWKWARD = {
-    "two messages in one write": (
-        wrap(message()) + wrap(message("C2")), [AA, ("AA", "C2")], ["accepted", "accepted"]),
-    "end without CR, then a frame": (
-        VT + message() + b"\x1c" + wrap(message("C2")), [AA, ("AA", "C2")], ["accepted"] * 2),
-    "line feed before the start": (b"\n" + wrap(message()), [AA], ["accepted"]),
-    "NUL between frames": (
-        wrap(message()) + b"\0\0" + wrap(message("C2")), [AA, ("AA", "C2")], ["accepted"] * 2),
-    "no start block": (message() + END, [], []),
-    "no start block, then a frame": (message() + END + wrap(message("C2")), [("AA", "C2")],
-                                     ["accepted"]),
-    "2 MB": (wrap(_wide("C1")), [AA], ["accepted"]),
-    "not HL7": (wrap(b"hello"), [("AR", "")], ["rejected"]),
-    "empty frame": (wrap(b""), [("AR", "")], ["rejected"]),
-    "invalid UTF-8, declared": (
-        wrap(message(rest="||||||UNICODE UTF-8", body=BODY + b"NTE|1||Zo\xeb\r")), [AA],
-        ["accepted"]),
-    "8859/1 declared and used": (
-        wrap(message(rest="||||||8859/1", body=BODY + b"NTE|1||Zo\xeb\r")), [AA], ["accepted"]),
-    "other delimiters": (wrap(_other_delimiters()), [AA], ["accepted"]),
-    "batch of two": (wrap(_BATCH), [AA], ["accepted"]),
-    "start block in a frame": (VT + message() + wrap(message("C2")), [AR], ["rejected"]),
-    "two headers in a frame": (wrap(message() + message("C2")), [AR], ["rejected"]),
-    "LF for CR": (wrap(message().replace(b"\r", b"\n")), [AA], ["accepted"]),
-    "too large": (wrap(message() + b"Z" * 3_000_000) + wrap(message("C2")),
-                  [AR, ("AA", "C2")], ["rejected", "accepted"]),
-    "release 2 commit block, then a frame": (
-        wrap(b"\x06") + wrap(message("C2")), [("AR", ""), ("AA", "C2")],
-        ["rejected", "accepted"]),
-    "lone FS in a field": (wrap(message(body=BODY + b"NTE|1||a\x1cb\r")), [AA], ["accepted"]),
-    "no control id": (wrap(message("")), [("AA", "")], ["accepted"]),
-    "cut off": (VT + message(), [], ["rejected"]),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("case", AWKWARD)
-def test_awkward_input_is_answered_and_kept(sqlite: Database, case: str) -> None:
-    stream, answers, states = AWKWARD[case]
-    with listening(sqlite, max_message_bytes=2_500_000) as listener, Client(listener.port) as one:
-        one.send(stream)
-        replies = one.replies_until_closed()
-        assert [_answer(reply) for reply in replies] == answers
-    assert [row.state for row in rows(sqlite)] == states
-
-
-def _answer(reply: bytes) -> tuple[str, str]:
-    separator = reply[3:4].decode()
-    line = next(line for line in reply.decode("latin-1").split("\r") if line[:3] == "MSA")
-    return tuple((line + separator * 2).split(separator)[1:3])  # type: ignore[return-value]
 
 
 def test_pipelined_messages_are_answered_in_order(sqlite: Database) -> None:
@@ -93,13 +25,6 @@ def test_pipelined_messages_are_answered_in_order(sqlite: Database) -> None:
         found = [field(client.reply(), "MSA", 2) for _ in range(60)]
     assert found == [f"C{number}" for number in range(60)]
     assert [row.control_id for row in rows(sqlite)] == found
-
-
-def test_one_byte_at_a_time_is_a_message(sqlite: Database) -> None:
-    with listening(sqlite) as listener, Client(listener.port) as client:
-        for byte in wrap(message()):
-            client.send(bytes([byte]))
-        assert codes(client.reply())[0] == "AA"
 
 
 def test_connections_do_not_wait_for_each_other(sqlite: Database) -> None:
@@ -111,116 +36,206 @@ def test_connections_do_not_wait_for_each_other(sqlite: Database) -> None:
         assert codes(first.reply())[0] == "AA"
 
 
-def test_a_repeat_over_a_new_connection_gets_the_same_bytes(database: Database) -> None:
-    replies = []
-    with listening(database) as listener:
-        for _ in range(3):
-            with Client(listener.port) as client:
-                replies.append(client.ask(message()))
-    assert len(set(replies)) == 1
-    assert [row.state for row in rows(database)] == ["accepted", "duplicate", "duplicate"]
-    assert {row.source for row in rows(database)} == {"mllp:127.0.0.1"}
+A = Source("a", addresses=(ip_network("127.0.0.1"),), connections=2)
+B = Source("b", addresses=(ip_network("127.0.0.2"),))
 
 
-def _until(done: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not done():
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.02)
+def _both(first: Source = A, second: Source = B) -> Sources:
+    return Sources((first, second), open=False)
 
 
-def _reset(client: Client) -> None:
-    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    client.socket.close()
-
-
-@pytest.mark.parametrize("leave", [lambda client: client.socket.close(), _reset])
-def test_a_hang_up_in_a_frame_leaves_a_fragment_and_no_reply(
-    sqlite: Database, leave: Callable[[Client], None], caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-    with listening(sqlite) as listener:
-        client = Client(listener.port)
-        assert codes(client.ask(message()))[0] == "AA"
-        client.send(VT + message("C2")[:-30])
-        time.sleep(0.2)  # so that the listener has read it before a reset throws it away
-        leave(client)
-        _until(lambda: len(rows(sqlite)) == 2)
-        with Client(listener.port) as other:
-            assert codes(other.ask(message("C3")))[0] == "AA"
-    fragment = rows(sqlite)[1]
-    assert bytes(fragment.raw) == message("C2")[:-30]
-    assert (fragment.state, fragment.reason, fragment.answer) == (
-        "rejected", "incomplete frame", "",
-    )  # fmt: skip
-    assert "an incomplete frame" in caplog.messages
-    assert not re.search("Sample|1904851231", caplog.text)
-
-
-@pytest.mark.parametrize("sent", [b"", b"rubbish", wrap(b"x")])
-def test_a_silent_connection_is_closed(sqlite: Database, sent: bytes) -> None:
-    with (
-        listening(sqlite, mllp_idle_seconds=0.1) as listener,
-        Client(listener.port) as client,
-    ):
-        client.send(sent)
-        assert all(codes(reply)[0] == "AR" for reply in iter(client.reply, b""))
-
-
-def _trickle(client: Client) -> None:
-    while True:
-        client.send(b"x")
-        time.sleep(0.02)
-
-
-def test_a_frame_that_trickles_for_ever_is_closed(sqlite: Database) -> None:
-    with (
-        listening(sqlite, mllp_frame_seconds=0.3) as listener,
-        Client(listener.port) as client,
-    ):
-        client.send(VT)
-        with pytest.raises((ConnectionResetError, BrokenPipeError)):
-            _trickle(client)
-    assert [row.reason for row in rows(sqlite)] == ["incomplete frame"]
+def _silent(client: Client) -> bool:
+    """Whether nothing has come for this client, and it was not closed."""
+    client.socket.setblocking(False)
+    try:
+        return client.socket.recv(1, socket.MSG_PEEK) is None
+    except BlockingIOError:
+        return True
+    finally:
+        client.socket.settimeout(60)
 
 
 def test_connections_over_the_limit_wait_their_turn(sqlite: Database) -> None:
     with listening(sqlite, mllp_connections=2) as listener:
         first, second, third = (Client(listener.port) for _ in range(3))
         assert codes(first.ask(message("C1")))[0] == "AA"
-        assert codes(second.ask(message("C2")))[0] == "AA"
         third.send(wrap(message("C3")))
-        third.socket.settimeout(1)
-        with pytest.raises(TimeoutError):
-            third.reply()
+        assert codes(second.ask(message("C2")))[0] == "AA"
+        assert codes(first.ask(message("C4")))[0] == "AA"
+        assert _silent(third)
         first.socket.close()
-        third.socket.settimeout(60)
         assert codes(third.reply())[0] == "AA"
         second.socket.close()
         third.socket.close()
+    assert [row.control_id for row in rows(sqlite)] == ["C1", "C2", "C4", "C3"]
 
 
-def test_who_never_reads_replies_keeps_nobody_else_waiting(
-    sqlite: Database, monkeypatch: pytest.MonkeyPatch
+def test_over_its_cap_a_source_waits_unread_and_keeps_out_no_other(sqlite: Database) -> None:
+    with listening(sqlite, _both(), mllp_connections=3) as listener:
+        first, second, *waiting = (Client(listener.port) for _ in range(3))
+        for number, client in enumerate((first, second)):
+            assert codes(client.ask(message(f"A{number}")))[0] == "AA"
+        waiting[0].send(wrap(message("A2")))
+        with Client(listener.port, "127.0.0.2") as other:
+            assert codes(other.ask(message("B1")))[0] == "AA"
+            assert codes(first.ask(message("A3")))[0] == "AA"
+            assert _silent(waiting[0])
+            first.socket.close()
+            assert codes(waiting[0].reply())[0] == "AA"
+        for client in (second, *waiting):
+            client.socket.close()
+    assert [(row.source, row.control_id) for row in rows(sqlite)] == [
+        ("a", "A0"), ("a", "A1"), ("b", "B1"), ("a", "A3"), ("a", "A2"),
+    ]  # fmt: skip
+
+
+def test_who_finds_no_place_even_to_wait_is_closed_unread_and_the_others_are_served(
+    sqlite: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("gateway.receive.mllp._SEND_SECONDS", 0.5)
-    frames = b"".join(wrap(b"MSH|^~\\&|" + b"A" * 60_000 + b"|%d" % n) for n in range(20))
-    with listening(sqlite) as listener:
-        deaf = Client(listener.port)
-        deaf.socket.settimeout(2)
+    with listening(sqlite, _both(), mllp_connections=4) as listener:
+        many = [Client(listener.port) for _ in range(5)]  # two are served, two wait
+        assert many[4].reply() == b""
+        assert "too many connections wait: one was closed" in caplog.messages
+        with Client(listener.port, "127.0.0.2") as other:
+            assert codes(other.ask(message("B1")))[0] == "AA"
+        for number, client in enumerate(many[:4]):
+            assert codes(client.ask(message(f"A{number}")))[0] == "AA"
+            client.socket.close()
+        many[4].socket.close()
 
-        def flood() -> None:
-            try:
-                while True:
-                    deaf.send(frames)
-            except OSError:
-                deaf.socket.close()
 
-        thread = threading.Thread(target=flood)
-        thread.start()
-        with Client(listener.port) as other:
-            assert codes(other.ask(message()))[0] == "AA"
-        thread.join()
+def test_stopping_closes_those_who_wait(sqlite: Database) -> None:
+    with listening(sqlite, _both(replace(A, connections=1))) as listener:
+        first, second = Client(listener.port), Client(listener.port)
+        assert codes(first.ask(message()))[0] == "AA"
+        second.send(wrap(message("C2")))
+    assert first.reply() == b""
+    with suppress(ConnectionResetError):  # what it had sent was not read
+        assert second.reply() == b""
+    for client in (first, second):
+        client.socket.close()
+    assert [row.control_id for row in rows(sqlite)] == ["C1"]
+
+
+def test_an_unknown_address_is_closed_at_once(
+    sqlite: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        listening(sqlite, Sources((B,), open=False)) as listener,
+        Client(listener.port) as stranger,
+        Client(listener.port, "127.0.0.2") as known,
+    ):
+        assert stranger.reply() == b""
+        assert codes(known.ask(message()))[0] == "AA"
+    (record,) = [one for one in caplog.records if one.levelno == logging.WARNING]
+    assert record.message == "a connection from no known source was closed"
+    assert [row.source for row in rows(sqlite)] == ["b"]
+
+
+def test_a_source_with_a_rate_is_read_slowly_and_nobody_else_is(sqlite: Database) -> None:
+    slow = replace(A, bytes_a_second=20)
+    with (
+        listening(sqlite, _both(slow)) as listener,
+        Client(listener.port) as one,
+        Client(listener.port, "127.0.0.2") as other,
+    ):
+        one.send(wrap(message("A1")))
+        for number in range(20):
+            assert codes(other.ask(message(f"B{number}")))[0] == "AA"
+        assert _silent(one)
+    assert [row.source for row in rows(sqlite) if row.state == "accepted"] == ["b"] * 20
+
+
+def test_a_rate_slows_and_drops_nothing_and_its_waits_are_no_fault_of_the_sender(
+    sqlite: Database,
+) -> None:
+    slow = replace(A, bytes_a_second=len(wrap(message("A0"))) * 2 // 3)
+    with (
+        listening(sqlite, _both(slow), mllp_frame_seconds=0.2) as listener,
+        Client(listener.port) as one,
+        Client(listener.port) as two,
+    ):
+        for number, client in enumerate((one, two)):
+            client.send(wrap(message(f"A{number}")))
+        assert [codes(client.reply())[0] for client in (one, two)] == ["AA"] * 2
+
+
+def test_commit_blocks_are_noted_for_who_wants_to_know(
+    sqlite: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "gateway.receive")
+    with listening(sqlite) as listener, Client(listener.port) as client:
+        client.send(wrap(b"\x06") + wrap(message()))
+        assert codes(client.reply())[0] == "AA"
+    (record,) = [one for one in caplog.records if "commit" in one.message]
+    assert record.levelno == logging.DEBUG
+    assert len(rows(sqlite)) == 1
+
+
+def test_large_frames_wait_on_the_disk_and_not_in_memory(sqlite: Database, tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    chunk = b"NTE|1||" + b"words " * 40_000 + b"\r"
+    with listening(sqlite, data=tmp_path) as listener:
+        before = _resident()
+        clients = [Client(listener.port) for _ in range(10)]
+        for client in clients:
+            client.send(VT + message())
+            for _ in range(40):
+                client.send(chunk)
+        assert _resident() - before < 60_000_000
+        for number, client in enumerate(clients):
+            client.send(b"NTE|2||%d\r" % number + END)
+            assert codes(client.reply())[0] == "AA"
+            client.socket.close()
+    assert [len(row.raw) for row in rows(sqlite)] == [len(message()) + 40 * len(chunk) + 9] * 10
+    assert (list(spool.iterdir()), spool.stat().st_mode & 0o777) == ([], 0o700)
+
+
+def test_only_few_large_messages_are_in_memory_at_a_time_and_small_ones_pass_them(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    large = message("L1") + (b"NTE|1||" + b"words " * 100 + b"\r") * 8_000
+    with listening(sqlite, data=tmp_path) as listener, Client(listener.port) as one:
+        places = listener._conversations._large
+        with places, places:  # as if two others were being accepted
+            one.send(wrap(large))
+            with Client(listener.port) as other:
+                for number in range(100):
+                    assert codes(other.ask(message(f"S{number}")))[0] == "AA"
+            assert _silent(one)
+        assert codes(one.reply())[0] == "AA"
+
+
+def test_a_quiet_connection_holds_no_message_in_memory(sqlite: Database, tmp_path: Path) -> None:
+    with listening(sqlite, data=tmp_path) as listener:
+        clients = [Client(listener.port) for _ in range(4)]
+        tracemalloc.start()
+        for number, client in enumerate(clients):
+            large = message(f"L{number}") + (b"NTE|1||" + b"words " * 100 + b"\r") * 8_000
+            assert codes(client.ask(large))[0] == "AA"
+        del large
+        for number, client in enumerate(clients):
+            # Its answer comes after whatever was still at work on the one before.
+            assert codes(client.ask(message(f"S{number}")))[0] == "AA"
+        held = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        assert held < 4_000_000
+        for client in clients:
+            client.socket.close()
+
+
+def test_a_large_frame_that_the_disk_has_no_room_for_is_answered_ae_and_taken_later(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    large = message() + (b"NTE|1||" + b"words " * 100 + b"\r") * 5_000
+    spool = tmp_path / "spool"
+    spool.write_bytes(b"no folder")
+    with listening(sqlite, data=tmp_path) as listener, Client(listener.port) as client:
+        assert codes(client.ask(large)) == ("AE", "207")
+        assert codes(client.ask(message("C2")))[0] == "AA"
+        spool.unlink()
+        assert codes(client.ask(large))[0] == "AA"
+    assert [row.state for row in rows(sqlite)] == ["rejected", "accepted", "accepted"]
 
 
 def _resident() -> int:
@@ -228,9 +243,14 @@ def _resident() -> int:
 
 
 @pytest.mark.parametrize("start", [b"", VT], ids=["no frame", "in a frame"])
-def test_fifty_megabytes_of_rubbish_take_bounded_memory(sqlite: Database, start: bytes) -> None:
+def test_fifty_megabytes_of_rubbish_take_bounded_memory(
+    sqlite: Database, tmp_path: Path, start: bytes
+) -> None:
     chunk = b"rubbish\x1c" * 131_072
-    with listening(sqlite, max_message_bytes=2_000_000) as listener, Client(listener.port) as one:
+    with (
+        listening(sqlite, max_message_bytes=2_000_000, data=tmp_path) as listener,
+        Client(listener.port) as one,
+    ):
         before = _resident()
         one.send(start)
         for _ in range(50):
