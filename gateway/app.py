@@ -8,6 +8,7 @@ import os
 import sys
 import uuid
 from dataclasses import dataclass
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 from flask import Flask, request
@@ -17,11 +18,15 @@ from gateway.config import Settings, load_settings
 from gateway.errors import Forbidden, InvalidSetting
 from gateway.identify import chi
 from gateway.pipeline.accept import Intake
+from gateway.pipeline.acknowledge import Acknowledger
 from gateway.pipeline.file import Office
 from gateway.receive.http import hl7_blueprint
 from gateway.receive.mllp import MllpListener
+from gateway.receive.status import status_blueprint
+from gateway.receive.tls import ServerTls, tls_files
 from gateway.serve.fhir.views import fhir_blueprint
 from gateway.serve.health import health_blueprint
+from gateway.serve.metrics import metrics_blueprint
 from gateway.serve.server import open_server
 from gateway.serve.smart import smart_blueprint
 from gateway.source import Source, Sources, load_sources
@@ -29,10 +34,12 @@ from gateway.store import schema
 from gateway.store.database import Database, now_micros
 from gateway.store.files import Files
 from gateway.store.inbox import Inbox
+from gateway.store.tally import Tally
 from gateway.translate.mapping import Mappings, load_mappings
+from gateway.watch import Watch
 from gateway.worker import Worker
 
-_EXTRAS = ("message_key", "part", "source", "sender", "answer", "state", "reason")
+_EXTRAS = ("message_key", "part", "source", "sender", "answer", "state", "reason", "urgency")
 
 
 def mappings_folder(settings: Settings) -> Path:
@@ -46,6 +53,10 @@ def mappings_folder(settings: Settings) -> Path:
     return folder
 
 
+def _new_control_id() -> str:
+    return uuid.uuid4().hex[:20]
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What every role of one process shares."""
@@ -57,7 +68,11 @@ class Parts:
 
     def intake(self) -> Intake:
         """Return what the doors need."""
-        return Intake(Inbox(self.database), self.mappings, lambda: uuid.uuid4().hex[:20])
+        tally = Tally(self.database)
+        # At the end of this process, also where a server began it: such run no atexit.
+        Finalize(None, tally.stop, exitpriority=0)
+        acknowledger = Acknowledger(self.database, _new_control_id, now_micros)
+        return Intake(Inbox(self.database), self.mappings, _new_control_id, tally, acknowledger)
 
     def office(self) -> Office:
         """Return what filing needs."""
@@ -65,16 +80,23 @@ class Parts:
         return Office(self.database, files, self.mappings, self.settings, now_micros)
 
     def listener(self) -> MllpListener:
-        """Return the MLLP door, not yet open."""
+        """Return the MLLP doors, not yet open; raises InvalidSetting when there is none."""
         settings = self.settings
+        files = tls_files(settings)
+        if not settings.mllp_port and files is None:
+            raise InvalidSetting("there is no MLLP door to open", where="mllp_port")
         return MllpListener(
-            settings.mllp_host, settings.mllp_port, self.intake(), settings, now_micros,
-            self.sources,
+            settings.mllp_host, settings.mllp_port or None, self.intake(), settings, now_micros,
+            self.sources, ServerTls(files) if files else None,
         )  # fmt: skip
 
     def worker(self) -> Worker:
         """Return the workers, not yet running."""
         return Worker(self.office(), self.settings.work_threads)
+
+    def watch(self) -> Watch:
+        """Return the watch over held parts, not yet running."""
+        return Watch(self.database, self.settings, now_micros)
 
 
 def open_parts(settings: Settings, *, upgrade: bool = False) -> Parts:
@@ -113,7 +135,9 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     app.register_blueprint(fhir_blueprint(server))
     app.register_blueprint(smart_blueprint(server))
-    app.register_blueprint(health_blueprint(parts.database))
+    app.register_blueprint(health_blueprint(parts.database, settings.tls_certificate))
+    app.register_blueprint(metrics_blueprint(parts.database, settings, now_micros))
+    app.register_blueprint(status_blueprint(parts.database, sender, now_micros))
     app.register_blueprint(
         hl7_blueprint(parts.intake(), sender, now_micros, settings.max_message_bytes)
     )

@@ -48,7 +48,7 @@ def serve() -> None:
 
 @click.command()
 def listen() -> None:
-    """Receive HL7 v2 over MLLP."""
+    """Receive HL7 v2 over MLLP, with and without TLS."""
     listener = open_parts(settings()).listener()
     listener.start()
     _until_told(listener.stop)
@@ -57,9 +57,16 @@ def listen() -> None:
 @click.command()
 def work() -> None:
     """File what was accepted."""
-    worker = open_parts(settings()).worker()
+    parts = open_parts(settings())
+    worker, watch = parts.worker(), parts.watch()
     worker.start()
-    _until_told(worker.stop)
+    watch.start()
+
+    def stop() -> None:
+        watch.stop()
+        worker.stop()
+
+    _until_told(stop)
 
 
 @click.command()
@@ -70,6 +77,7 @@ def up() -> None:
     roles = [
         subprocess.Popen([sys.executable, "-m", "gateway.cli", role])  # noqa: S603 - our own words
         for role in ("serve", "listen", "work")
+        if role != "listen" or given.mllp_port or given.tls_certificate
     ]
     ended = threading.Event()
 

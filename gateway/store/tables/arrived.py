@@ -45,6 +45,7 @@ message = Table(
            comment="history: filed, but nobody is told"),
     Column("purged_at", Instant, comment="raw and reply were emptied by the retention rule"),
     Index("ix_message_control", "source", "control_id"),
+    Index("ix_message_counts", "source", "sender", "state", "answer", "control_id_reused", "key"),
     Index("ix_message_owed", "source", "key", sqlite_where=text("application_wanted <> ''"),
           postgresql_where=text("application_wanted <> ''")),
     Index("ix_message_received", "received_at"),
@@ -74,6 +75,7 @@ part = Table(
     Index("ix_part_work", "state", "ready_at", "key"),
     Index("ix_part_lane", "lane", "state", "key"),
     Index("ix_part_awaits", "awaits"),
+    Index("ix_part_changed", "changed_at", "key"),
     Index("ix_part_open", "key", sqlite_where=text("ready_at > 0"),
           postgresql_where=text("ready_at > 0")),
 )  # fmt: skip

@@ -30,6 +30,10 @@ def upgrade() -> None:
                                     comment="when its age was last reported"))
     op.add_column("part", sa.Column("crashes", sa.Integer(), server_default="0", nullable=False,
                                     comment="workers that were lost with it in hand"))
+    op.create_index("ix_message_counts", "message",
+                    ["source", "sender", "state", "answer", "control_id_reused", "key"],
+                    unique=False)
+    op.create_index("ix_part_changed", "part", ["changed_at", "key"], unique=False)
     op.create_index("ix_part_open", "part", ["key"], unique=False,
                     sqlite_where=_OPEN, postgresql_where=_OPEN)
     op.add_column("edition", sa.Column("document", sa.Boolean(), server_default=sa.false(),
