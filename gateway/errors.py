@@ -256,3 +256,20 @@ class InvalidMapping(GatewayError):
 
 class InvalidSetting(GatewayError):
     """A setting is not valid."""
+
+
+_OF_HOLD: dict[str, type[GatewayError]] = {
+    Hold.CHARSET: InvalidCharset,
+    Hold.STRUCTURE: MissingSegment,
+    Hold.CONTENT: InvalidContent,
+    Hold.ATTACHMENT: InvalidAttachment,
+    Hold.CODE: UnmappedCode,
+    Hold.CONFORMANCE: NotConformant,
+    Hold.DEFECT: GatewayError,
+}
+
+
+def error_of(hold: str, text: str, where: str) -> GatewayError:
+    """Make the error that says to a sender why its message is held; any other is of identity."""
+    made = _OF_HOLD.get(hold)
+    return made(text, where=where) if made else IdentityHold(Hold(hold), text, where=where)

@@ -17,6 +17,7 @@ from gateway.errors import (
     UnsupportedEvent,
     UnsupportedMessage,
     UnsupportedVersion,
+    error_of,
 )
 from gateway.identify import chi
 from gateway.parse.er7 import header_of, split
@@ -216,12 +217,8 @@ def _examined(
     for raw in parts:
         holds = read(raw, mappings.by_name[sender.name], charset).holds
         if holds:
-            return [_as_error(notice.place, notice.text) for notice in holds]
+            return [error_of(str(one.hold), one.text, one.place) for one in holds]
     return []
-
-
-def _as_error(place: str, text: str) -> GatewayError:
-    return GatewayError(text, where=place)
 
 
 def _dedupe_key(arrival: Arrival, header: Header) -> str:

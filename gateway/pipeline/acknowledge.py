@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import orjson
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, error_of
 from gateway.parse.er7 import header_of
 from gateway.store import owed
 from gateway.store.database import Database
@@ -65,4 +65,4 @@ def _answer(message: owed.Owed) -> str:
 def _errors(message: owed.Owed) -> list[GatewayError]:
     """What holds the parts of a message, by place; a warning is no error."""
     notes = [note for detail in message.details for note in orjson.loads(detail)]
-    return [GatewayError(one["text"], where=one["place"]) for one in notes if one.get("hold")]
+    return [error_of(one["hold"], one["text"], one["place"]) for one in notes if one.get("hold")]
