@@ -16,7 +16,7 @@ ENV PATH=/opt/gateway/bin:$PATH \
 USER gateway
 WORKDIR /data
 VOLUME /data
-EXPOSE 8000 2575
+EXPOSE 8000 2575 2576
 # For the roles that speak HTTP (up, serve); compose.yaml says how the others are checked.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=10s \
     CMD ["python", "-c", "import os, urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:' + os.environ.get('GATEWAY_PORT', '8000') + '/health/live', timeout=3)"]

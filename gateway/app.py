@@ -20,6 +20,7 @@ from gateway.identify import chi
 from gateway.pipeline.accept import Intake
 from gateway.pipeline.acknowledge import Acknowledger
 from gateway.pipeline.file import Office
+from gateway.receive.folder import FolderDoor
 from gateway.receive.http import hl7_blueprint
 from gateway.receive.mllp import MllpListener
 from gateway.receive.status import status_blueprint
@@ -89,6 +90,22 @@ class Parts:
             settings.mllp_host, settings.mllp_port or None, self.intake(), settings, now_micros,
             self.sources, ServerTls(files) if files else None,
         )  # fmt: skip
+
+    @property
+    def listens(self) -> bool:
+        """Whether any door other than HTTP is configured."""
+        folders = any(one.folder for one in self.sources.known)
+        return bool(self.settings.mllp_port or self.settings.tls_certificate or folders)
+
+    def doors(self) -> list[MllpListener | FolderDoor]:
+        """Return every door but HTTP, not yet open; raises InvalidSetting when there is none."""
+        folders: list[MllpListener | FolderDoor] = [
+            FolderDoor(one, one.folder, self.intake(), self.settings, now_micros)
+            for one in self.sources.known
+            if one.folder
+        ]
+        mllp = self.settings.mllp_port or self.settings.tls_certificate
+        return [*folders, self.listener()] if mllp or not folders else folders
 
     def worker(self) -> Worker:
         """Return the workers, not yet running."""

@@ -36,6 +36,9 @@ class Settings:
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
     max_message_bytes: int = 50_000_000
+    folder_poll_seconds: float = 5.0
+    retention_days: int = 0
+    refused_retention_days: int = 90
     work_threads: int = 2
     retry_seconds: float = 5.0
     lease_seconds: float = 30.0
@@ -99,7 +102,7 @@ def _convert(name: str, value: Any) -> Any:
     default = getattr(_DEFAULTS, name)
     try:
         if name in _PATHS:
-            return Path(value)
+            return Path(value) if value else default
         if isinstance(default, bool):
             return _boolean(value)
         if isinstance(default, tuple):

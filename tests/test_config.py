@@ -34,3 +34,8 @@ def test_a_wrong_setting_is_named_and_its_value_is_not(name: str, value: str, wh
         load_settings({name: value})
     assert caught.value.where == where
     assert value not in str(caught.value)
+
+
+def test_an_empty_path_is_no_path() -> None:
+    settings = load_settings({"GATEWAY_TLS_KEY": "", "GATEWAY_SOURCES": "", "GATEWAY_DATA": ""})
+    assert (settings.tls_key, settings.sources, settings.data) == (None, None, Settings().data)

@@ -48,10 +48,16 @@ def serve() -> None:
 
 @click.command()
 def listen() -> None:
-    """Receive HL7 v2 over MLLP, with and without TLS."""
-    listener = open_parts(settings()).listener()
-    listener.start()
-    _until_told(listener.stop)
+    """Receive HL7 v2 over MLLP, with and without TLS, and from drop folders."""
+    doors = open_parts(settings()).doors()
+    for door in doors:
+        door.start()
+
+    def stop() -> None:
+        for door in doors:
+            door.stop()
+
+    _until_told(stop)
 
 
 @click.command()
@@ -73,11 +79,12 @@ def work() -> None:
 def up() -> None:
     """Run everything on this host: HTTP, MLLP and workers."""
     given = settings()
-    open_parts(given, upgrade=True).database.close()
+    parts = open_parts(given, upgrade=True)
+    parts.database.close()
     roles = [
         subprocess.Popen([sys.executable, "-m", "gateway.cli", role])  # noqa: S603 - our own words
         for role in ("serve", "listen", "work")
-        if role != "listen" or given.mllp_port or given.tls_certificate
+        if role != "listen" or parts.listens
     ]
     ended = threading.Event()
 
