@@ -1,19 +1,22 @@
-"""Watches over held parts in the worker process: one line in the log for each that is overdue."""
+"""Watches in the worker process: a line in the log for each overdue held part, and retention."""
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from gateway.config import Settings
 from gateway.errors import StoreUnavailable, VersionConflict
 from gateway.store.database import Database
 from gateway.store.overdue import Limits, note_overdue
+from gateway.store.purge import Retention, purge
 
 log = logging.getLogger(__name__)
 
 _EVERY_SECONDS = 15.0
+_PURGE_SECONDS = 3600.0
 _MINUTE = 60_000_000
 
 
@@ -27,6 +30,8 @@ class Watch:
             settings.held_alert_urgent_minutes * _MINUTE,
             settings.held_alert_routine_minutes * _MINUTE,
         )
+        self._retention = Retention(settings.retention_days, settings.refused_retention_days)
+        self._next_purge = time.monotonic() + _EVERY_SECONDS
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
@@ -47,7 +52,19 @@ class Watch:
                 log.warning("held messages could not be looked at; tried again")
             except Exception:
                 log.exception("held messages could not be looked at; tried again")
+            self._purge_if_due()
             self._stop.wait(_EVERY_SECONDS)
+
+    def _purge_if_due(self) -> None:
+        if time.monotonic() < self._next_purge:
+            return
+        self._next_purge = time.monotonic() + _PURGE_SECONDS
+        try:
+            purge(self._database, self._retention, self._clock(), self._stop.is_set)
+        except StoreUnavailable:
+            log.warning("old messages were not purged; tried again in an hour")
+        except Exception:
+            log.exception("old messages were not purged; tried again in an hour")
 
     def look(self) -> int:
         """Report each overdue part once for each time its limit has passed; return how many.

@@ -22,6 +22,8 @@ from gateway.store.clients import (
     token_digest,
 )
 from gateway.store.database import Database, now_micros
+from gateway.store.files import Files
+from gateway.store.integrity import problems
 
 _DEVELOPER = "development"
 
@@ -40,12 +42,14 @@ def db_upgrade() -> None:
 
 @db.command("check")
 def db_check() -> None:
-    """Say whether the schema is what this release needs."""
+    """Say whether the schema is what this release needs, and whether the store is sound."""
+    given = settings()
     opened = database()
-    problems = [] if schema.current(opened) else ["not at the newest migration"]
-    problems += schema.differences(opened)
-    click.echo("\n".join(problems) or "the schema is current")
-    sys.exit(1 if problems else 0)
+    found = [] if schema.current(opened) else ["not at the newest migration"]
+    found += schema.differences(opened)
+    found = found or list(problems(opened, Files(given.data / "files")))
+    click.echo("\n".join(found) or "the schema is current, the store is sound")
+    sys.exit(1 if found else 0)
 
 
 @click.group()

@@ -115,6 +115,20 @@ class Database:
                 yield connection
 
     @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Open a connection whose queries all see one moment; raises StoreUnavailable."""
+        with _translated(), self._engine.connect() as connection:
+            if self.is_sqlite:
+                connection.exec_driver_sql("BEGIN")  # in WAL mode a reader keeps its view
+                yield connection
+                connection.exec_driver_sql("ROLLBACK")
+            else:
+                connection = connection.execution_options(
+                    isolation_level="REPEATABLE READ", postgresql_readonly=True
+                )
+                yield connection
+
+    @contextmanager
     def exclusive(self) -> Iterator[None]:
         """Be the one writer of all threads and processes on SQLite; nothing on PostgreSQL."""
         if not self.is_sqlite:

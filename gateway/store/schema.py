@@ -9,6 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
 
 from gateway.store.database import Database
 from gateway.store.tables import metadata
@@ -22,22 +23,31 @@ def _config() -> Config:
     return config
 
 
-def upgrade(database: Database) -> None:
-    """Apply every migration that is missing, in one transaction; safe to run twice at once."""
+def upgrade(database: Database, to: str = "head") -> None:
+    """Apply every migration up to a revision, in one transaction; safe to run twice at once."""
     config = _config()
     with database.write() as connection:
         if not database.is_sqlite:
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7046029254386353131)")
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, to)
+
+
+def revision(connection: Connection) -> str:
+    """Return the revision of the schema, empty when there is none."""
+    return MigrationContext.configure(connection).get_current_revision() or ""
+
+
+def revisions() -> set[str]:
+    """Return every revision that this release knows."""
+    return {one.revision for one in ScriptDirectory.from_config(_config()).walk_revisions()}
 
 
 def current(database: Database) -> bool:
     """Whether the database has the schema that this release needs."""
     with database.read() as connection:
-        context = MigrationContext.configure(connection)
         head = ScriptDirectory.from_config(_config()).get_current_head()
-        return context.get_current_revision() == head
+        return revision(connection) == head
 
 
 def differences(database: Database) -> list[str]:

@@ -64,6 +64,7 @@ edition = Table(
     ),
     Column("received_at", Instant, nullable=False),
     UniqueConstraint("report_key", "part_key"),
+    Index("ix_edition_part", "part_key"),
     comment="every version of a report that was received, published or not",
 )
 

@@ -33,6 +33,10 @@ def upgrade() -> None:
     op.create_index("ix_message_counts", "message",
                     ["source", "sender", "state", "answer", "control_id_reused", "key"],
                     unique=False)
+    op.create_index("ix_message_unpurged", "message", ["received_at"], unique=False,
+                    sqlite_where=sa.text("purged_at IS NULL"),
+                    postgresql_where=sa.text("purged_at IS NULL"))
+    op.create_index("ix_edition_part", "edition", ["part_key"], unique=False)
     op.create_index("ix_part_changed", "part", ["changed_at", "key"], unique=False)
     op.create_index("ix_part_open", "part", ["key"], unique=False,
                     sqlite_where=_OPEN, postgresql_where=_OPEN)
@@ -64,7 +68,7 @@ def _create_decision() -> None:
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("who", sa.String(), nullable=False),
         sa.Column("action", sa.String(), nullable=False,
-                  comment="release, replay, propose, reject"),
+                  comment="release, replay, propose, reject, unmerge"),
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("digest", sa.String(length=64), server_default="", nullable=False,
                   comment="of the change that was proposed: a second person confirms just that"),

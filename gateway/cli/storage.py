@@ -1,0 +1,70 @@
+"""Commands that keep the store: backup, restore, retention."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import click
+
+from gateway.cli.environment import settings
+from gateway.config import Settings
+from gateway.store.backup import Manifest, backup, verify
+from gateway.store.database import Database, now_micros
+from gateway.store.files import Files
+from gateway.store.purge import Retention, due, purge
+from gateway.store.restore import restore
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+def _database(given: Settings) -> Database:
+    given.data.mkdir(parents=True, exist_ok=True)
+    return Database(given.database_url)
+
+
+def _tell(manifest: Manifest, done: str) -> None:
+    members = [one.name.partition("/")[0] for one in manifest.members]
+    click.echo(
+        f"{done}: {manifest.rows} rows of {members.count('tables')} tables,"
+        f" {members.count('files')} files, {members.count('audit')} journals"
+    )
+
+
+@click.command("backup")
+@click.argument("file", type=_FILE)
+@click.option("--verify", "check_only", is_flag=True, help="Only read FILE and check it.")
+def backup_command(file: Path, check_only: bool) -> None:
+    """Write everything into FILE (a tar), in one consistent view, while the gateway runs."""
+    if check_only:
+        _tell(verify(file), "sound")
+        return
+    given = settings()
+    with closing(_database(given)) as database:
+        backup(database, Files(given.data / "files"), given.data / "audit", file)
+    _tell(verify(file), "written and verified")
+
+
+@click.command("restore")
+@click.argument("file", type=_FILE)
+def restore_command(file: Path) -> None:
+    """Put back FILE into an empty database and data folder; verified before and after."""
+    given = settings()
+    with closing(_database(given)) as database:
+        files = Files(given.data / "files")
+        _tell(restore(database, files, given.data / "audit", file), "restored")
+
+
+@click.command("purge")
+@click.option("--dry-run", is_flag=True, help="Only say how many.")
+def purge_command(dry_run: bool) -> None:
+    """Empty the bytes of messages older than `retention_days`; workers do it every hour."""
+    given = settings()
+    retention = Retention(given.retention_days, given.refused_retention_days)
+    with closing(_database(given)) as database:
+        if dry_run:
+            found = due(database, retention, now_micros())
+        else:
+            found = purge(database, retention, now_micros(), lambda: False)
+    said = "would be emptied" if dry_run else "emptied"
+    click.echo(f"{said}: {found.filed} filed, {found.refused} refused or repeated")
