@@ -21,8 +21,9 @@ from gateway.config import Settings
 from gateway.errors import GatewayError, StoreUnavailable
 from gateway.oauth.clients import fetch_token, register
 from gateway.oauth.keys import new_key
-from gateway.store import schema, work
+from gateway.store import schema
 from gateway.store.database import Database, now_micros
+from gateway.store.listing import list_messages
 from gateway.wire.http import get, post_bytes
 from gateway.wire.mllp import send
 
@@ -133,7 +134,7 @@ def _outcome(database: Database, settings: Settings) -> tuple[str, str]:
     deadline = time.monotonic() + _WAIT_SECONDS
     while True:
         with database.read() as connection:
-            row = work.list_messages(connection, limit=1)[0]
+            row = list_messages(connection, limit=1)[0]
         state = row["state"] or row["message_state"]
         if state not in ("received", "waiting") or time.monotonic() > deadline:
             break

@@ -12,7 +12,10 @@ from gateway.cli.check import check
 from gateway.cli.conformance import profiles, validate
 from gateway.cli.files import send, translate
 from gateway.cli.messages import messages
+from gateway.cli.patients import patients
+from gateway.cli.reconcile import reconcile_command
 from gateway.cli.roles import demo, listen, serve, up, work
+from gateway.cli.storage import backup_command, purge_command, restore_command
 from gateway.errors import GatewayError
 
 
@@ -35,6 +38,7 @@ def main() -> None:
 
 for _command in (
     up, serve, listen, work, demo, translate, check, send, messages, client, token, db,
-    validate, profiles,
+    validate, profiles, reconcile_command, patients, backup_command,
+    restore_command, purge_command,
 ):  # fmt: skip
     main.add_command(_command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 
 import click
@@ -36,6 +37,11 @@ def named_place(place: str) -> str:
     except GatewayError:  # a place in something other than ER7
         name = ""
     return f"{place} ({name})" if name else place
+
+
+def printable(text: str) -> str:
+    """Make text one line; senders choose words, and none may move the cursor of a terminal."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", text)
 
 
 def show_account(account: Sequence[Accounted]) -> None:

@@ -15,9 +15,10 @@ from gateway.errors import GatewayError, Hold, IdentityHold, StoreUnavailable, V
 from gateway.fhir.conformance import check
 from gateway.identify.match import Issuers
 from gateway.parse.er7 import split
+from gateway.pipeline.flags import flag, report_name, unflag
 from gateway.pipeline.merges import Merger
 from gateway.pipeline.patients import update_patient
-from gateway.pipeline.publish import WITHDRAWN, Publisher, flag, laboratory_key
+from gateway.pipeline.publish import WITHDRAWN, Publisher
 from gateway.pipeline.read import read
 from gateway.pipeline.requests import Registrar, order_key
 from gateway.report import Notice, Report, Translation
@@ -58,7 +59,7 @@ def file_part(claim: Claim, part: Part, office: Office) -> str:
     Raises StoreUnavailable; the part then stays as it was.
     """
     mapping = office.mappings.by_name.get(part.sender)
-    translation = _read(part, mapping) if part.crashes < _CRASHES else _poison()
+    translation = read_part(part, mapping) if part.crashes < _CRASHES else _poison()
     try:
         if translation.holds or mapping is None:
             state = _hold(claim, part, office, translation)
@@ -76,7 +77,8 @@ def file_part(claim: Claim, part: Part, office: Office) -> str:
     return state
 
 
-def _read(part: Part, mapping: SenderMapping | None) -> Translation:
+def read_part(part: Part, mapping: SenderMapping | None) -> Translation:
+    """Translate a part from its raw bytes; whatever is wrong with it is a hold."""
     if mapping is None:
         return Translation(notices=(Notice("MSH-3", "its mapping is gone", Hold.DEFECT),))
     try:
@@ -108,31 +110,60 @@ def _file_again(
 def _file(
     claim: Claim, part: Part, office: Office, translation: Translation, mapping: SenderMapping
 ) -> str:
-    for report in translation.reports:
-        for attachment in report.attachments:
-            if attachment.content:  # a pointer has none
-                office.files.keep(attachment.content)
+    keep_documents(office, translation)
     now = office.clock()
     with office.database.write() as connection:
         if not work.still_held(connection, claim):
             return "lost"
-        if name := _held_before(connection, part, mapping.sender, translation):
+        if name := held_before(connection, part, mapping.sender, translation):
             work.wait_behind(
                 connection, part, name, now, urgency(translation, office.settings.urgent_tests)
             )
             return "blocked"
-        outcome = _others(connection, part, office, translation, mapping, now)
-        publisher = Publisher(
-            connection, part, mapping, office.issuers, now, check, _rereader(connection, office)
-        )
-        for report in translation.reports:
-            outcome += publisher.publish(report)
-        notes = [{"place": one.place, "text": one.text} for one in translation.notices]
+        outcome = file_translation(connection, part, office, translation, mapping, now)
         work.finish(
-            connection, part, "filed", now, detail=notes, outcome=outcome,
+            connection, part, "filed", now, detail=noted(translation), outcome=outcome,
             account=[asdict(one) for one in translation.account],
         )  # fmt: skip
     return "filed"
+
+
+def keep_documents(office: Office, translation: Translation) -> None:
+    """Put the documents of a part where they stay; before any transaction is open."""
+    for report in translation.reports:
+        for attachment in report.attachments:
+            if attachment.content:  # a pointer has none
+                office.files.keep(attachment.content)
+
+
+def file_translation(
+    connection: Connection,
+    part: Part,
+    office: Office,
+    translation: Translation,
+    mapping: SenderMapping,
+    now: int,
+) -> list[str]:
+    """Write all that a part means and return the references; raises IdentityHold to hold it."""
+    outcome = _others(connection, part, office, translation, mapping, now)
+    publisher = Publisher(
+        connection, part, mapping, office.issuers, now, check, _rereader(connection, office)
+    )
+    for report in translation.reports:
+        outcome += publisher.publish(report)
+    if part.attempts:  # it was held once, and flagged reports then
+        named = {*work.named(connection, part), *map(report_name, translation.reports)}
+        for name in sorted(named):
+            unflag(connection, name, part.key, now)
+    return outcome
+
+
+def noted(translation: Translation) -> list[dict[str, str]]:
+    """Write the notices of a translation as they are kept with its part."""
+    return [
+        {"place": one.place, "text": one.text, **({"hold": one.hold} if one.hold else {})}
+        for one in translation.notices
+    ]
 
 
 def _others(
@@ -161,7 +192,7 @@ def _rereader(connection: Connection, office: Office) -> Callable[[int, str], Re
 
     def reread(part_key: int, number: str) -> Report:
         earlier = work.bring(connection, part_key)
-        translation = _read(earlier, office.mappings.by_name.get(earlier.sender))
+        translation = read_part(earlier, office.mappings.by_name.get(earlier.sender))
         for report in translation.reports:
             same = report.number.value == number or report.document is not None
             if same and not translation.holds:
@@ -194,30 +225,43 @@ def _with(translation: Translation, notice: Notice) -> Translation:
 
 
 def _hold(claim: Claim, part: Part, office: Office, translation: Translation) -> str:
-    """Hold a part, and flag at once every published report that it names (safety.md 1)."""
+    """Hold a part."""
     now = office.clock()
-    notes = [
-        {"place": one.place, "text": one.text, **({"hold": one.hold} if one.hold else {})}
-        for one in translation.notices
-    ]
-    reason = translation.holds[0].hold if translation.holds else Hold.DEFECT
     with office.database.write() as connection:
         if not work.still_held(connection, claim):
             return "lost"
-        for report in translation.reports:
-            flag(connection, report, now)
-        awaits = _awaited(translation, part) if reason is Hold.REPORT_UNKNOWN else None
-        if awaits is None:
-            work.block(connection, part, [_name(one) for one in translation.reports])
+        awaits = name_reports(connection, part, translation, now)
         work.finish(
-            connection, part, "held", now, reason=str(reason), detail=notes, awaits=awaits,
+            connection, part, "held", now, reason=why_held(translation),
+            detail=noted(translation), awaits=awaits,
             account=[asdict(one) for one in translation.account],
             urgency=urgency(translation, office.settings.urgent_tests),
         )  # fmt: skip
     return "held"
 
 
-def _held_before(
+def why_held(translation: Translation) -> str:
+    """Return the first reason why a part is held."""
+    return str(translation.holds[0].hold if translation.holds else Hold.DEFECT)
+
+
+def name_reports(
+    connection: Connection, part: Part, translation: Translation, now: int
+) -> str | None:
+    """Flag at once every published report that a held part names (safety.md 1).
+
+    What comes later for them waits behind it. Returns what it waits for itself, if anything.
+    """
+    named = [report_name(one) for one in translation.reports]
+    for name in named:
+        flag(connection, name, now)
+    if why_held(translation) == Hold.REPORT_UNKNOWN and (awaits := _awaited(translation, part)):
+        return awaits
+    work.block(connection, part, named)
+    return None
+
+
+def held_before(
     connection: Connection, part: Part, sender: Sender, translation: Translation
 ) -> str:
     """Name a report of this part that an earlier held part names too (ingest rule 3.6).
@@ -226,12 +270,8 @@ def _held_before(
     """
     if not sender.waits:
         return ""
-    names = [_name(one) for one in translation.reports if one.status != WITHDRAWN]
+    names = [report_name(one) for one in translation.reports if one.status != WITHDRAWN]
     return next((name for name in names if work.blocked(connection, part, name)), "")
-
-
-def _name(report: Report) -> str:
-    return f"{laboratory_key(report.laboratory)}\n{report.number.value}"
 
 
 def _pause(seconds: float, attempts: int) -> int:
@@ -262,5 +302,5 @@ def _awaited(translation: Translation, part: Part) -> str | None:
         return order_key(request.order, part.sender)
     for report in translation.reports:
         if report.promotes or report.status == WITHDRAWN or report.document:
-            return _name(report)
+            return report_name(report)
     return None

@@ -18,8 +18,9 @@ from gateway.fhir.genomics import compose
 from gateway.identify.match import Issuers, Known, decide, trusted
 from gateway.identify.version import Edition, Stands, stands
 from gateway.pipeline import documents
+from gateway.pipeline.flags import laboratory_key
 from gateway.pipeline.requests import answer_order, find_order, note_order
-from gateway.report import FINDINGS, Organization, Report
+from gateway.report import FINDINGS, Report
 from gateway.store import patients, reports, work
 from gateway.store.database import Connection
 from gateway.store.patients import Indexed
@@ -31,11 +32,6 @@ from gateway.translate.times import micros
 
 log = logging.getLogger(__name__)
 
-FLAG = {
-    "system": "urn:x-genomics-gateway:report-flag",
-    "code": "newer-message-held",
-    "display": "A newer message about this report waits for a decision",
-}
 WITHDRAWN = "entered-in-error"
 ORDER = "ServiceRequest"
 _WITHDRAWABLE = frozenset({"Observation", "Task", "Procedure"})
@@ -109,11 +105,26 @@ class Publisher:
         clock, sent = (
             micros(text) if text else self.part.received_at for text in (report.clock, report.sent)
         )
+        status = report.status
+        if before := self._before(standing):
+            key, stood = before
+            if key != stood.key:
+                return key  # another version stands: what this one said then stays as it was
+            if stood.final and status == "final":
+                status = "final" if (stood.digest, stood.status) == (digest, "final") else "amended"
         return reports.add_edition(self.connection, standing.key, {
-            "part_key": self.part.key, "status": report.status, "clock": clock, "sent_at": sent,
+            "part_key": self.part.key, "status": status, "clock": clock, "sent_at": sent,
             "content_digest": digest, "promotes": report.promotes,
             "document": report.document is not None, "now": self.now,
         })  # fmt: skip
+
+    def _before(self, standing: Standing) -> tuple[int, Edition] | None:
+        """The version that this part brought when it was filed before, and the one that stands."""
+        if not self.part.attempts:
+            return None
+        key = reports.edition_of(self.connection, standing.key, self.part.key)
+        stood = stands(Edition(*one) for one in reports.editions(self.connection, standing.key))
+        return (key, stood.source) if key is not None and stood else None
 
     def _stand(
         self, report: Report, known: Indexed, standing: Standing, ids: Identities, stood: Stands
@@ -302,12 +313,6 @@ def _awaited_names(report: Report) -> set[str]:
     return {report.number.value} | ({own.value} if own else set())
 
 
-def laboratory_key(laboratory: Organization) -> str:
-    """Name the reporting laboratory: by its code, else by its words."""
-    one = laboratory.identifier
-    return f"{one.system}|{one.value}" if one else laboratory.name
-
-
 def _known(one: Indexed) -> Known:
     return Known(one.key, one.demographics.name, one.demographics.birth_date)
 
@@ -361,21 +366,3 @@ def _occurrences(
             "classified_at": now if classification else None,
         })  # fmt: skip
     return rows
-
-
-def flag(connection: Connection, report: Report, now: int) -> None:
-    """Flag the published version of a report whose newer message is held."""
-    standing = reports.find(connection, laboratory_key(report.laboratory), report.number.value)
-    if standing is None or not standing.status or standing.patient_key is None:
-        return
-    reports.change(connection, standing.key, {"flagged": True})
-    id_ = Identities(connection, standing.key).of_report("DiagnosticReport", "DiagnosticReport")
-    content = reports.current(connection, "DiagnosticReport", id_)
-    if content is None:
-        return
-    tags = content.setdefault("meta", {}).setdefault("tag", [])
-    if FLAG not in tags:
-        tags.append(FLAG)
-        version = NewVersion("DiagnosticReport", id_, content, standing.patient_key,
-                             report.record_class)  # fmt: skip
-        save(connection, [version], now)

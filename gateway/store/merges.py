@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Select, Table, insert, literal, select, updat
 from gateway.store.tables import (
     identity,
     index_reference,
+    part,
     patient,
     patient_merge,
     patient_merge_moved,
@@ -48,6 +49,47 @@ class Undone:
 
     returned: tuple[Kept, ...]
     review: tuple[Kept, ...]
+
+
+class Link(NamedTuple):
+    """One merge: who was merged into whom by which message, by FHIR id, and whether it stands."""
+
+    key: int
+    merged_at: int
+    message_key: int
+    part_key: int
+    subsumed_key: int
+    subsumed: str
+    survivor: str
+    undone: bool
+
+
+_ends, _stays = patient.alias(), patient.alias()
+_LINK = (
+    select(
+        patient_merge.c.key, patient_merge.c.merged_at, part.c.message_key,
+        patient_merge.c.part_key, patient_merge.c.subsumed_key, _ends.c.id, _stays.c.id,
+        patient_merge.c.undone_at.is_not(None),
+    )
+    .join(part, part.c.key == patient_merge.c.part_key)
+    .join(_ends, _ends.c.key == patient_merge.c.subsumed_key)
+    .join(_stays, _stays.c.key == patient_merge.c.survivor_key)
+)  # fmt: skip
+
+
+def lock_link(connection: Connection, merge_key: int) -> Link | None:
+    """Lock one merge until the transaction ends and return it, or None."""
+    query = _LINK.where(patient_merge.c.key == merge_key).with_for_update(of=patient_merge)
+    row = connection.execute(query).first()
+    return Link(*row) if row else None
+
+
+def links(connection: Connection, before: int, limit: int) -> list[Link]:
+    """Return merges with smaller keys than `before`, newest first; 0 begins with the newest."""
+    query = _LINK.order_by(patient_merge.c.key.desc()).limit(limit)
+    if before:
+        query = query.where(patient_merge.c.key < before)
+    return [Link(*row) for row in connection.execute(query)]
 
 
 def lock(connection: Connection, keys: Iterable[int]) -> None:

@@ -38,6 +38,8 @@ class Standing:
     clock: int
     sent_at: int
     content_digest: str
+    record_class: str
+    flagged: bool
 
 
 def lock(connection: Connection, laboratory: str, number: str) -> Standing:
@@ -94,6 +96,15 @@ def editions(connection: Connection, report_key: int) -> list[tuple[Any, ...]]:
     columns = ("key", "status", "clock", "sent_at", "content_digest", "promotes", "document")
     query = select(*(edition.c[name] for name in columns)).where(edition.c.report_key == report_key)
     return [tuple(row) for row in connection.execute(query)]
+
+
+def edition_of(connection: Connection, report_key: int, part_key: int) -> int | None:
+    """Return the version of a report that a part brought when it was read before, or None."""
+    query = select(edition.c.key).where(
+        edition.c.report_key == report_key, edition.c.part_key == part_key
+    )
+    found = connection.execute(query).scalar()
+    return None if found is None else int(found)
 
 
 def part_of(connection: Connection, edition_key: int) -> int:

@@ -92,6 +92,9 @@ class Stored(NamedTuple):
     body: str
 
 
+_NOTED = "gateway_noted"
+
+
 class _Plan(NamedTuple):
     new: NewVersion
     old: Row[Any] | None
@@ -124,12 +127,21 @@ def save(connection: Connection, versions: Iterable[NewVersion], now_micros: int
         write_index(connection, [_entry(plan, keys) for plan in plans if plan.changed])
     except IntegrityError as error:
         raise VersionConflict from error
-    return [
+    saved = [
         Saved(
             plan.new.type, plan.new.id, keys[plan.new.type, plan.new.id], plan.version, plan.changed
         )
         for plan in plans
     ]
+    connection.get_execution_options().get(_NOTED, []).extend(saved)
+    return saved
+
+
+def note_saved(connection: Connection) -> list[Saved]:
+    """Return a list in which all that this connection saves from now on is noted, in order."""
+    noted: list[Saved] = []
+    connection.execution_options(**{_NOTED: noted})
+    return noted
 
 
 def _check(batch: Sequence[NewVersion]) -> None:

@@ -174,6 +174,7 @@ _GO_ON = text(
     "UPDATE part SET ready_at = :now WHERE state = 'waiting' AND reason = :blocked"
     " AND awaits IN (SELECT report FROM part_report WHERE part_key = :key)"
 )
+_NAMED = text("SELECT report FROM part_report WHERE part_key = :key ORDER BY report")
 _UNBLOCK = text("DELETE FROM part_report WHERE part_key = :key")
 
 
@@ -181,6 +182,11 @@ def block(connection: Connection, part: Part, reports: Sequence[str]) -> None:
     """Note which reports a held part names: what comes later for them waits behind it."""
     for report in reports:
         connection.execute(_BLOCK, {"report": report, "key": part.key})
+
+
+def named(connection: Connection, part: Part) -> list[str]:
+    """Return the reports that a part named when it was held."""
+    return list(connection.execute(_NAMED, {"key": part.key}).scalars())
 
 
 def blocked(connection: Connection, part: Part, report: str) -> bool:
@@ -218,24 +224,3 @@ def bring(connection: Connection, part_key: int) -> Part:
     """Return a part as it was claimed once, to read it again."""
     row = connection.execute(_ONE_PART, {"key": part_key}).mappings().one()
     return Part(**{**row, "raw": bytes(row["raw"])})
-
-
-_LIST = (
-    "SELECT m.key, m.received_at, m.source, m.sender, m.control_id, m.type, m.answer,"
-    " m.state AS message_state, m.reason AS message_reason, m.duplicate_of, p.key AS part,"
-    " p.state, p.reason, p.detail, p.outcome, p.account FROM message m LEFT JOIN part p"
-    " ON p.message_key = m.key"
-)
-
-
-def list_messages(
-    connection: Connection, *, state: str = "", key: int = 0, limit: int = 100
-) -> list[Mapping[str, Any]]:
-    """Return the newest messages with what became of each part; `state` or `key` narrows."""
-    where = {
-        (True, False): " WHERE m.key = :key",
-        (False, True): " WHERE p.state = :state OR m.state = :state",
-    }.get((bool(key), bool(state)), "")
-    query = text(f"{_LIST}{where} ORDER BY m.key DESC, p.ordinal LIMIT :limit")
-    rows = connection.execute(query, {"key": key, "state": state, "limit": limit}).mappings()
-    return [dict(row) for row in rows]

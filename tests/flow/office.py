@@ -15,10 +15,10 @@ from gateway.config import Settings
 from gateway.pipeline.accept import Arrival, Intake, accept
 from gateway.pipeline.file import Office
 from gateway.source import Source
-from gateway.store import work
 from gateway.store.database import Database, now_micros
 from gateway.store.files import Files
 from gateway.store.inbox import Inbox
+from gateway.store.listing import list_messages
 from gateway.translate.mapping import Mappings, load_mappings
 from gateway.worker import run_once
 
@@ -51,7 +51,7 @@ class Desk:
         reply = self.accept(raw, source)
         self.work()
         with self.database.read() as connection:
-            row = dict(work.list_messages(connection, limit=1)[0])
+            row = dict(list_messages(connection, limit=1)[0])
         row["reply"] = reply
         row["state"] = row["state"] or row["message_state"]
         row["detail"] = orjson.loads(row["detail"] or "[]")
