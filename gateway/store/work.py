@@ -124,6 +124,16 @@ def still_held(connection: Connection, held: Claim) -> bool:
     return found.scalar() == held.fence
 
 
+def renew(database: Database, held: Claim, now: int, lease: int) -> None:
+    """Keep a lane that is still this worker's: its work takes longer than one lease."""
+    with database.write() as connection:
+        connection.execute(
+            text("UPDATE lane SET leased_until = :until WHERE name = :name AND owner = :owner"
+                 " AND fence = :fence"),
+            {"name": held.lane, "owner": held.owner, "fence": held.fence, "until": now + lease},
+        )  # fmt: skip
+
+
 def release(database: Database, held: Claim) -> None:
     """Give a lane back at once."""
     with database.write() as connection:

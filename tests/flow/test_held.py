@@ -12,9 +12,10 @@ from sqlalchemy import text
 
 from gateway import demo
 from gateway.config import Settings
+from gateway.pipeline.file import file_part
 from gateway.store import work
 from gateway.store.database import Database, now_micros
-from gateway.worker import run_once
+from gateway.worker import Leases, run_once
 from tests.flow.office import Desk
 
 MORAG = demo._PEOPLE[0]
@@ -140,6 +141,27 @@ def test_a_message_that_stops_its_workers_is_held_and_others_go_on(desk: Desk) -
     while run_once(desk.office(), "worker"):
         pass
     assert _states(desk) == [("held", "defect"), ("filed", "")]
+
+
+def test_a_message_that_takes_longer_than_a_lease_is_not_taken_over(desk: Desk) -> None:
+    desk.accept(_result("LRI-1", 1))
+    now = now_micros()
+    office = replace(desk.office(), clock=lambda: now, settings=Settings())
+    leases = Leases(office)
+    claimed = work.claim(desk.database, "slow", now, 30_000_000)
+    assert claimed is not None
+    with leases.keep(claimed):
+        for _ in range(10):
+            now += 20_000_000
+            leases.renew()
+            assert work.claim(desk.database, "other", now + 1, 30_000_000) is None
+        with desk.database.read() as connection:
+            part = work.bring(connection, claimed.parts[0])
+        assert part.crashes == 0
+        assert file_part(claimed, part, office) == "filed"
+    now += 60_000_000
+    leases.renew()
+    assert work.claim(desk.database, "other", now, 30_000_000) is None  # there is no more
 
 
 def test_a_clock_that_is_put_back_stops_no_work(desk: Desk) -> None:
