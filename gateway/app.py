@@ -21,6 +21,7 @@ from gateway.pipeline.accept import Intake
 from gateway.pipeline.acknowledge import Acknowledger
 from gateway.pipeline.file import Office
 from gateway.receive.folder import FolderDoor
+from gateway.receive.forwarded import certificate_names
 from gateway.receive.http import hl7_blueprint
 from gateway.receive.mllp import MllpListener
 from gateway.receive.status import status_blueprint
@@ -143,9 +144,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["gateway"] = parts
 
     def sender() -> Source:
-        access = server.bearers.access(request.headers.get("Authorization"))
-        access.require_scope(SEND_HL7)
-        source = parts.sources.of_client(access.client)
+        field, proxies = request.headers.get("Client-Cert", ""), settings.trusted_proxies
+        if names := certificate_names(field, request.remote_addr, proxies):
+            source = parts.sources.of_certificate(names)
+        else:
+            access = server.bearers.access(request.headers.get("Authorization"))
+            access.require_scope(SEND_HL7)
+            source = parts.sources.of_client(access.client)
         if source is None:
             raise Forbidden("this client is no known source")
         return source

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ class Settings:
     base_url: str = "http://127.0.0.1:8000"
     host: str = "127.0.0.1"
     port: int = 8000
+    trusted_proxies: tuple[str, ...] = ()
     http_processes: int = 2
     http_threads: int = 2
     mllp_host: str = "127.0.0.1"
@@ -122,6 +124,12 @@ def _boolean(value: Any) -> bool:
 
 
 def _check(settings: Settings) -> None:
+    for network in settings.trusted_proxies:
+        try:
+            ip_network(network)
+        except ValueError as error:
+            raise InvalidSetting("must be networks such as 10.0.0.5/32",
+                                 where="trusted_proxies") from error  # fmt: skip
     if not settings.base_url.startswith(("http://", "https://")):
         raise InvalidSetting("must be an absolute http or https URL", where="base_url")
     for name in (

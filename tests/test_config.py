@@ -39,3 +39,11 @@ def test_a_wrong_setting_is_named_and_its_value_is_not(name: str, value: str, wh
 def test_an_empty_path_is_no_path() -> None:
     settings = load_settings({"GATEWAY_TLS_KEY": "", "GATEWAY_SOURCES": "", "GATEWAY_DATA": ""})
     assert (settings.tls_key, settings.sources, settings.data) == (None, None, Settings().data)
+
+
+def test_trusted_proxies_are_networks() -> None:
+    given = load_settings({"GATEWAY_TRUSTED_PROXIES": "10.0.0.5/32,fd00::/8"})
+    assert given.trusted_proxies == ("10.0.0.5/32", "fd00::/8")
+    with pytest.raises(InvalidSetting) as caught:
+        load_settings({"GATEWAY_TRUSTED_PROXIES": "proxy.example"})
+    assert caught.value.where == "trusted_proxies"

@@ -1,6 +1,6 @@
-"""SIGKILL of everything `gateway up` starts, again and again, under six senders.
+"""SIGKILL of everything `gateway up` starts, again and again, under many senders.
 
-    python -m benchmarks.soak.kill [--kills 3] [--postgres]
+    python -m benchmarks.soak.kill [--kills 20] [--senders 20] [--postgres]
 
 What was acknowledged must be stored, and every part filed once. Results are in README.md here.
 """
@@ -27,8 +27,7 @@ from gateway.wire.mllp import send
 from tests import postgres
 
 HOST = "127.0.0.1"
-SENDERS = 6
-DRAIN_SECONDS = 600
+DRAIN_SECONDS = 1800
 
 
 class Sender(threading.Thread):
@@ -80,14 +79,14 @@ def environment_for(url: str, folder: str, port: int) -> dict[str, str]:
     }  # fmt: skip
 
 
-def soak(url: str, kills: int) -> bool:
+def soak(url: str, kills: int, many: int) -> bool:
     folder, port = tempfile.mkdtemp(), postgres.free_port()
     environment = environment_for(url, folder, port)
     running = start(environment, port)
     for number, person in enumerate(demo._PEOPLE):
         list(send(HOST, port, [demo._patient(*person, number)]))
     stop = threading.Event()
-    senders = [Sender(number, port, stop) for number in range(SENDERS)]
+    senders = [Sender(number, port, stop) for number in range(many)]
     for sender in senders:
         sender.start()
     for _ in range(kills):
@@ -141,14 +140,15 @@ def count(database: Database, what: str) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--kills", type=int, default=3)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--senders", type=int, default=20)
     parser.add_argument("--postgres", action="store_true")
     given = parser.parse_args()
     if given.postgres:
         with postgres.cluster() as cluster:
-            fine = soak(cluster.url("soak"), given.kills)
+            fine = soak(cluster.url("soak"), given.kills, given.senders)
     else:
-        fine = soak("", given.kills)
+        fine = soak("", given.kills, given.senders)
     raise SystemExit(0 if fine else 1)
 
 
