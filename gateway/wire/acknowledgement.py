@@ -165,7 +165,7 @@ def _err(error: GatewayError, mark: Delimiters, old: bool) -> list[str]:
 
 def _clean(text: str) -> str:
     """Drop control characters, so that nothing echoed can start a segment or end a frame."""
-    return _CONTROL.sub("", text)
+    return text if text.isprintable() else _CONTROL.sub("", text)
 
 
 def _escape(text: str, mark: Delimiters) -> str:

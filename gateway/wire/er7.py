@@ -31,10 +31,12 @@ class Header:
 
     def first(self, number: int, component: int = 1) -> str:
         """Return one component of the first repetition of MSH-`number`."""
-        text = self.raw(number)
-        if self.delimiters.repetition:
-            text = text.split(self.delimiters.repetition)[0]
-        parts = text.split(self.delimiters.component)
+        text, mark = self.raw(number), self.delimiters
+        if mark.repetition and mark.repetition in text:
+            text = text.split(mark.repetition)[0]
+        if mark.component not in text:
+            return text.strip() if component == 1 else ""
+        parts = text.split(mark.component)
         return parts[component - 1].strip() if component <= len(parts) else ""
 
     @property
