@@ -7,6 +7,7 @@ splitting must come before unescaping (HL7 v2 chapter 2, 2.7); values leave here
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,6 +28,13 @@ class Path:
     field: int = 0
     component: int = 0
     subcomponent: int = 0
+    tail: str = dataclasses.field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # How the path goes on after its segment, for people: `-3.1`.
+        numbers = [self.component, self.subcomponent]
+        dotted = "".join(f".{number}" for number in numbers if number)
+        object.__setattr__(self, "tail", f"-{self.field}{dotted}")
 
 
 @lru_cache(maxsize=4096)
@@ -121,21 +129,22 @@ class Segment:
     """One segment: `fields[n]` is field n, escaped; `fields[0]` is its name.
 
     `number` counts segments of the same name from 1, so that `OBX[3]` names one place.
-    For MSH, `fields[1]` is the field separator, as the standard numbers it.
+    For MSH, `fields[1]` is the field separator, as the standard numbers it. `place` is where it
+    stands, for people: `OBX[3]`.
     """
 
     name: str
     number: int
     fields: tuple[str, ...]
+    place: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Once: every value that is read names its place.
+        object.__setattr__(self, "place", f"{self.name}[{self.number}]")
 
     def raw(self, number: int) -> str:
         """Return field `number`, still escaped, or an empty string."""
         return self.fields[number] if number < len(self.fields) else ""
-
-    @property
-    def place(self) -> str:
-        """Where this is, for people: `OBX[3]`."""
-        return f"{self.name}[{self.number}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,23 +196,53 @@ class Message:
             if text:
                 yield text
 
+    def says(self, segment: Segment, where: Path, wanted: frozenset[str]) -> bool:
+        """Whether one segment's field has a value that is wanted."""
+        raw = segment.raw(where.field)
+        if not raw:
+            return False
+        if where.component == 1 and not where.subcomponent and segment.name != "MSH":
+            first = raw.partition(self.delimiters.component)[0]
+            # Of one repetition with nothing to unescape, the text of it is the value.
+            if self.delimiters.repetition not in raw and not self.escapes(first):
+                return bool(first) and first in wanted
+        return any(value in wanted for value in self.read(segment, where))
+
     def repetitions(self, raw: str) -> list[str]:
         """Split a raw field at the repetition separator."""
         return raw.split(self.delimiters.repetition) if self.delimiters.repetition else [raw]
 
     def piece(self, raw: str, component: int, subcomponent: int = 0) -> str:
         """Return one component of a raw repetition, unescaped; 0 means all of it."""
+        return unescape(self.part(raw, component, subcomponent), self.delimiters, self.charset)
+
+    def part(self, raw: str, component: int, subcomponent: int = 0) -> str:
+        """Return one component of a raw repetition as it stands; 0 means all of it."""
         if component:
-            parts = raw.split(self.delimiters.component)
+            parts = raw.split(self.delimiters.component, component)
             raw = parts[component - 1] if component <= len(parts) else ""
         if subcomponent:
-            parts = raw.split(self.delimiters.subcomponent)
+            parts = raw.split(self.delimiters.subcomponent, subcomponent)
             raw = parts[subcomponent - 1] if subcomponent <= len(parts) else ""
-        return unescape(raw, self.delimiters, self.charset)
+        return raw
 
     def components(self, raw: str) -> list[str]:
         """Split a raw repetition into unescaped components; index 0 is component 1."""
-        if self.delimiters.component not in raw:
-            return [unescape(raw, self.delimiters, self.charset)]
         parts = raw.split(self.delimiters.component)
+        if not self.escapes(raw):
+            return parts
         return [unescape(part, self.delimiters, self.charset) for part in parts]
+
+    def escapes(self, raw: str) -> bool:
+        """Whether there is anything to unescape."""
+        return bool(self.delimiters.escape) and self.delimiters.escape in raw
+
+    def plain(self, raw: str) -> bool:
+        """Whether a raw field is one text as it stands: nothing to split, nothing to unescape."""
+        marks = self.delimiters
+        return not (
+            marks.component in raw
+            or (marks.repetition and marks.repetition in raw)
+            or (marks.subcomponent and marks.subcomponent in raw)
+            or (marks.escape and marks.escape in raw)
+        )

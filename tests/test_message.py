@@ -56,3 +56,41 @@ def test_values_are_found_by_path_split_before_unescaping() -> None:
 def test_what_is_no_path_is_refused(text: str) -> None:
     with pytest.raises(InvalidMapping):
         parse_path(text)
+
+
+SAID = [
+    ("OBX-3.1", "a^b", {"a"}, True),
+    ("OBX-3.1", "a^b", {"b"}, False),
+    ("OBX-3.1", "x^a~a^b", {"a"}, True),
+    ("OBX-3.1", "^b", {""}, False),
+    ("OBX-3.1", "", {""}, False),
+    ("OBX-3.1", r"a\S\b^c", {"a^b"}, True),
+    ("OBX-3.1", "a&b^c", {"a"}, False),
+    ("OBX-3.1.1", "a&b^c", {"a"}, True),
+    ("OBX-3.2", "a^b", {"b"}, True),
+    ("OBX-3", "a^b", {"a^b"}, True),
+]
+
+
+@pytest.mark.parametrize(("path", "raw", "wanted", "said"), SAID)
+def test_a_field_says_what_one_of_its_values_is(
+    path: str, raw: str, wanted: set[str], said: bool
+) -> None:
+    segment = Segment("OBX", 1, ("OBX", "", "", raw))
+    message = Message((segment,))
+    assert message.says(segment, parse_path(path), frozenset(wanted)) is said
+    assert any(one in wanted for one in message.read(segment, parse_path(path))) is said
+
+
+@pytest.mark.parametrize(
+    ("raw", "plain"),
+    [("1.5", True), ("", True), ("a^b", False), ("a~b", False), ("a&b", False), ("a\\b", False)],
+)
+def test_a_field_is_plain_without_a_mark_in_it(raw: str, plain: bool) -> None:
+    assert Message(()).plain(raw) is plain
+
+
+def test_a_sender_with_one_mark_leaves_the_others_in_its_text() -> None:
+    message = Message((), Delimiters(repetition="", escape="", subcomponent=""))
+    assert message.plain(r"a~b&c\d")
+    assert message.components(r"a\F\b^c") == [r"a\F\b", "c"]

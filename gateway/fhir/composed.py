@@ -82,14 +82,19 @@ class Graph:
         """Return the reference of a resource, made or still to be made."""
         return self._ids(type_, role)
 
+    def made_as(self, one: Composed) -> str:
+        """Return the reference of a resource that was made."""
+        return self._roles[one.role]
+
     def add(
         self, type_: str, role: str, content: Json, attachment: Attachment | None = None
     ) -> str:
         """Keep a resource and return its reference; the same role again adds nothing."""
-        if role not in self._roles:
-            self._roles[role] = self._ids(type_, role)
+        known = self._roles.get(role)
+        if known is None:
+            known = self._roles[role] = self._ids(type_, role)
             self.made.append(Composed(role, type_, content, attachment))
-        return self._roles[role]
+        return known
 
     def numbered(self, content: str) -> str:
         """Return the role of the next finding with this content: `content|1`, `content|2` …."""

@@ -57,7 +57,7 @@ def add_provenance(graph: Graph) -> None:
     content |= {
         # Organisations and people of many reports are not this message's work.
         "target": [
-            terms.reference(graph.reference(one.type, one.role))
+            terms.reference(graph.made_as(one))
             for one in graph.made
             if one.type == "Patient" or not one.shared
         ],

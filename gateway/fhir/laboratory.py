@@ -41,19 +41,21 @@ def _word(code: Code) -> str:
 
 
 def _result(common: Json, report: Report, given: Result) -> Json:
-    value = value_of(given)
-    return terms.put(
-        _observation(common, report, given.code, given.status, given.effective),
-        {
-            **value,
-            # An observation says either a value or why there is none (R4 obs-6).
-            "dataAbsentReason": None if value else terms.codeable(given.absent),
-            "interpretation": terms.codeables(given.interpretation),
-            "note": [{"text": text} for text in given.notes if text],
-            "method": terms.codeable(given.method) if given.method else None,
-            "referenceRange": _reference_range(given),
-        },
-    )
+    made = _observation(common, report, given.code, given.status, given.effective)
+    # An observation says either a value or why there is none (R4 obs-6).
+    if value := value_of(given):
+        made |= value
+    elif absent := terms.codeable(given.absent):
+        made["dataAbsentReason"] = absent
+    if flags := terms.codeables(given.interpretation):
+        made["interpretation"] = flags
+    if notes := [{"text": text} for text in given.notes if text]:
+        made["note"] = notes
+    if given.method and (method := terms.codeable(given.method)):
+        made["method"] = method
+    if limits := _reference_range(given):
+        made["referenceRange"] = [limits]
+    return made
 
 
 def _panel(common: Json, report: Report, panel: Code, some: list[tuple[str, Result]]) -> Json:
@@ -65,14 +67,16 @@ def _panel(common: Json, report: Report, panel: Code, some: list[tuple[str, Resu
 
 
 def _observation(common: Json, report: Report, code: Code, status: str, effective: str) -> Json:
-    return {
+    made = {
         "resourceType": "Observation",
         "status": report.status if report.status in _WITHDRAWN else status,
         "category": _CATEGORY,
         "code": terms.codeable(code),
         **common,
-        **({"effectiveDateTime": when} if (when := effective or report.effective) else {}),
     }
+    if when := effective or report.effective:
+        made["effectiveDateTime"] = when
+    return made
 
 
 def _common(graph: Graph, report: Report) -> Json:
@@ -112,7 +116,8 @@ def value_of(given: Result) -> Json:
     return {name: value}
 
 
-def _reference_range(given: Result) -> list[Json]:
-    numbers = terms.value_range(given.reference_range) if given.reference_range else {}
-    made = terms.put(numbers, {"text": given.reference_text})
-    return [made] if made else []
+def _reference_range(given: Result) -> Json:
+    made = terms.value_range(given.reference_range) if given.reference_range else {}
+    if given.reference_text:
+        made["text"] = given.reference_text
+    return made

@@ -42,6 +42,7 @@ _STATUS = {
 }
 _PRELIMINARY = frozenset({"registered", "partial", "preliminary"})
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_MARKED = re.compile("[\x00-\x08\x0a-\x0c\x0e-\x1f\ufffe\uffff&<>]")
 
 
 def narrative(report: Report) -> str:
@@ -137,7 +138,7 @@ def _table(columns: Iterable[str], rows: Iterable[str]) -> str:
 
 
 def _cells(cells: Iterable[str]) -> str:
-    return f"<tr>{''.join(f'<td>{_text(cell)}</td>' for cell in cells)}</tr>"
+    return f"<tr><td>{'</td><td>'.join(map(_text, cells))}</td></tr>"
 
 
 _RESULT_COLUMNS = ("Test", "Result", "Flag", "Reference range", "Note")
@@ -243,7 +244,7 @@ def _listed(given: Iterable[Code]) -> str:
 
 
 def _text(given: str) -> str:
-    if given.isalnum() or not given:
+    if not _MARKED.search(given):
         return given
     return escape(_NO_XML.sub(" ", given), quote=False).replace("\n", "<br/>")
 

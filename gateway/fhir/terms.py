@@ -6,7 +6,6 @@ Constructors leave out what is empty: FHIR has no empty element. Numbers stay `D
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from typing import Any
 
 from gateway.report import Code, Identifier, PersonName, Quantity, Range
@@ -113,11 +112,13 @@ def concept(system: str, code: str, display: str = "") -> Json:
 
 def codeable(code: Code) -> Json:
     """Make a CodeableConcept: the sender's words as text, and the codings that have a system."""
-    codings = [
-        coding(one.system, one.code, one.display)
-        for one in ((code, *code.also) if code.also else (code,))
-        if one.code and one.system
-    ]
+    codings = [coding(code.system, code.code, code.display)] if code.code and code.system else []
+    if code.also:
+        codings += [
+            coding(one.system, one.code, one.display)
+            for one in code.also
+            if one.code and one.system
+        ]
     made: Json = {"coding": codings} if codings else {}
     # A code without a system identifies nothing: it may only be shown.
     text = code.text or ("" if codings else code.display or code.code)
@@ -173,27 +174,29 @@ def references(targets: Iterable[str]) -> list[Json]:
 
 def quantity(given: Quantity, ucum: str = "") -> Json:
     """Make a Quantity; `ucum` is the code when the sender's unit has none."""
-    code = given.ucum or ucum
-    return put(
-        {},
-        {
-            "value": given.value,
-            "comparator": given.comparator,
-            "unit": given.unit,
-            "system": UCUM if code else None,
-            "code": code,
-        },
-    )
+    made: Json = {"value": given.value}
+    if given.comparator:
+        made["comparator"] = given.comparator
+    return _in_unit(made, given.unit, given.ucum or ucum)
 
 
 def value_range(given: Range) -> Json:
     """Make a Range; an open end is left out."""
-    ends: tuple[tuple[str, Decimal | None], ...] = (("low", given.low), ("high", given.high))
-    return {
-        name: quantity(Quantity(end, given.unit, given.ucum))
-        for name, end in ends
-        if end is not None
-    }
+    made: Json = {}
+    if given.low is not None:
+        made["low"] = _in_unit({"value": given.low}, given.unit, given.ucum)
+    if given.high is not None:
+        made["high"] = _in_unit({"value": given.high}, given.unit, given.ucum)
+    return made
+
+
+def _in_unit(made: Json, unit: str, code: str) -> Json:
+    if unit:
+        made["unit"] = unit
+    if code:
+        made["system"] = UCUM
+        made["code"] = code
+    return made
 
 
 def extension(url: str, kind: str, value: Any) -> Json:

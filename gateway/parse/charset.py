@@ -44,7 +44,7 @@ def decode(line: bytes, codec: str, mark: bytes, where: str) -> str:
     A change lasts to the end of the field. Raises InvalidCharset that names the segment.
     """
     try:
-        if mark and (mark + b"C" in line or mark + b"M" in line):
+        if mark and mark in line and (mark + b"C" in line or mark + b"M" in line):
             return _decode_changing(line, codec, mark, where)
         return line.decode(codec)
     except UnicodeDecodeError as error:

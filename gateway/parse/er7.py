@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from gateway.errors import FusedMessages, GatewayError, InvalidValue, MissingSegment
-from gateway.message import Delimiters, Message, Segment, parse_path
+from gateway.message import Message, Segment, parse_path
 from gateway.parse.charset import codec_of, decode
 from gateway.wire.er7 import Header, from_start, read_header
 
@@ -92,26 +92,29 @@ def parse(raw: bytes, default_charset: str = "UTF-8", charset: str = "") -> Mess
     codec = codec_of(charset or header.first(18) or default_charset)
     lines, ending = _lines(raw)
     counts: dict[str, int] = {}
+    mark = header.delimiters
+    marks = mark.field, mark.field.encode("latin-1"), mark.escape.encode("latin-1")
     segments = []
     for number, line in enumerate(lines, 1):
         if line.strip():
-            segments.append(_segment(line, number, counts, codec, header.delimiters))
+            segments.append(_segment(line, number, counts, codec, marks))
     return Message(tuple(segments), header.delimiters, codec, ending,
                    hashlib.sha256(raw).hexdigest())  # fmt: skip
 
 
 def _segment(
-    line: bytes, number: int, counts: dict[str, int], codec: str, mark: Delimiters
+    line: bytes, number: int, counts: dict[str, int], codec: str, marks: tuple[str, bytes, bytes]
 ) -> Segment:
-    separator = mark.field
+    separator, edge, escape = marks
     name = line[:3].decode("latin-1")
-    if not _NAME.fullmatch(name) or line[3:4].decode("latin-1") not in ("", separator):
+    known = name in counts or _NAME.fullmatch(name)
+    if not known or line[3:4] not in (b"", edge):
         raise InvalidValue("not a segment", where=f"line {number}")
     counts[name] = counts.get(name, 0) + 1
-    if b"\0" in line:
-        raise InvalidValue("a NUL is not text", where=f"{name}[{counts[name]}]")
     where = f"{name}[{counts[name]}]"
-    fields = decode(line, codec, mark.escape.encode("latin-1"), where).split(separator)
+    if b"\0" in line:
+        raise InvalidValue("a NUL is not text", where=where)
+    fields = decode(line, codec, escape, where).split(separator)
     if name == "MSH":
         fields.insert(1, separator)
     return Segment(name, counts[name], tuple(fields))
@@ -134,9 +137,10 @@ def _lines(raw: bytes) -> tuple[list[bytes], str]:
     text = from_start(raw)
     first = _FIRST_ENDING.search(text)
     ending = _ENDINGS[first.group()] if first else "CR"
-    text = text.replace(b"\r\n", b"\r")
-    if ending != "CR":
-        text = text.replace(b"\n", b"\r")
+    if b"\n" in text:
+        text = text.replace(b"\r\n", b"\r")
+        if ending != "CR":
+            text = text.replace(b"\n", b"\r")
     return text.split(b"\r"), ending
 
 

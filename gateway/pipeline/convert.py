@@ -11,7 +11,7 @@ from gateway.errors import GatewayError, IdentityHold
 from gateway.fhir import people
 from gateway.fhir.bundle import stable_ids, to_json, transaction
 from gateway.fhir.composed import SHARED, Composed, Context, Ids
-from gateway.fhir.conformance import check
+from gateway.fhir.conformance import check_all
 from gateway.fhir.genomics import compose
 from gateway.fhir.merged import compose_merge, compose_patient
 from gateway.fhir.order import compose_request
@@ -57,8 +57,7 @@ def _one(raw: bytes, mapping: SenderMapping) -> Converted:
     ids = stable_ids(digest)
     try:
         composed = _composed(digest, ids, translation, mapping)
-        for one in composed:
-            check({"resourceType": one.type, "id": "new", **one.resource})
+        check_all({"resourceType": one.type, "id": "new", **one.resource} for one in composed)
     except GatewayError as error:
         reason = error.reason if isinstance(error, IdentityHold) else error.hold
         return Converted(b"", translation, (Notice(error.where, error.text, reason),))
@@ -76,7 +75,8 @@ def _composed(
         )  # fmt: skip
         known = replace(report, patient=_resolved(report.patient))
         for one in compose(known, _numbered(ids, number, SHARED), context):
-            made.append(one if one.shared else replace(one, role=_role(number, one.role)))
+            alike = one.shared or not number
+            made.append(one if alike else replace(one, role=_role(number, one.role)))
     for update in translation.patients:
         context = Context(received="", message_id=digest)
         made.append(

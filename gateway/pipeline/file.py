@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 
 from gateway.config import Settings
 from gateway.errors import GatewayError, Hold, IdentityHold, StoreUnavailable, VersionConflict
-from gateway.fhir.conformance import check
+from gateway.fhir.conformance import check, check_all
 from gateway.identify.match import Issuers
 from gateway.parse.er7 import split
 from gateway.pipeline.flags import flag, report_name, unflag
@@ -147,7 +147,7 @@ def file_translation(
     """Write all that a part means and return the references; raises IdentityHold to hold it."""
     outcome = _others(connection, part, office, translation, mapping, now)
     publisher = Publisher(
-        connection, part, mapping, office.issuers, now, check, _rereader(connection, office)
+        connection, part, mapping, office.issuers, now, check_all, _rereader(connection, office)
     )
     for report in translation.reports:
         outcome += publisher.publish(report)

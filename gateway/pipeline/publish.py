@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -46,7 +46,7 @@ class Publisher:
     mapping: SenderMapping
     issuers: Issuers
     now: int
-    check: Callable[[Any], None]
+    check: Callable[[Iterable[Any]], None]
     reread: Callable[[int, str], Report]
 
     def publish(self, report: Report) -> list[str]:
@@ -75,7 +75,7 @@ class Publisher:
             kept = documents.beside(made)
             save(self.connection, [self._version(one, known) for one in kept], self.now)
         elif (stood.source.digest, stood.status) != (standing.content_digest, standing.status):
-            self._stand(report, known, standing, ids, stood)
+            self._stand(report, known, standing, ids, stood, made)
         if report.document:
             documents.settle(self.connection, ids, known.key, self.now)
         for name in _awaited_names(report):
@@ -127,14 +127,21 @@ class Publisher:
         return (key, stood.source) if key is not None and stood else None
 
     def _stand(
-        self, report: Report, known: Indexed, standing: Standing, ids: Identities, stood: Stands
+        self,
+        report: Report,
+        known: Indexed,
+        standing: Standing,
+        ids: Identities,
+        stood: Stands,
+        made: tuple[Composed, ...],
     ) -> None:
         part = reports.part_of(self.connection, stood.source.key)
         if part != self.part.key:
             earlier = self.reread(part, report.number.value)
             report = replace(earlier, patient=known.demographics, number=report.number)
-        report = as_standing(report, stood.status)
-        made = self._compose(report, known, ids)
+        if part != self.part.key or stood.status != report.status:
+            report = as_standing(report, stood.status)
+            made = self._compose(report, known, ids)
         self._write(report, known, standing, ids, made)
         reports.change(self.connection, standing.key, {
             "clock": stood.source.clock, "sent_at": stood.source.sent,
@@ -175,8 +182,7 @@ class Publisher:
             replaces=documents.replaced(self.connection, report, ids),
         )  # fmt: skip
         made = compose(report, reference, context)
-        for one in made:
-            self.check({"resourceType": one.type, "id": "new", **one.resource})
+        self.check({"resourceType": one.type, "id": "new", **one.resource} for one in made)
         return tuple(
             replace(
                 one, resource={**one.resource, "id": reference(one.type, one.role).split("/")[1]}

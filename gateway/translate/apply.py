@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from gateway.errors import InvalidContent
@@ -33,69 +33,62 @@ class Scope:
         values: dict[str, Any] = {}
         for rule in rules:
             if not rule.on_observation:
-                found = list(self.read(rule))
+                found = self.read(rule)
                 if found:
                     values[rule.field] = tuple(found) if rule.many else found[0]
         return values
 
-    def read(self, rule: Rule) -> Iterator[Any]:
-        """Yield the values of one rule: of the first path that has any, or of all when many."""
-        some = False
+    def read(self, rule: Rule) -> list[Any]:
+        """Return the values of one rule: of the first path that has any, or of all when many."""
+        found: list[Any] = []
         for path in rule.paths:
-            for segment in self.segments(path.segment):
+            for segment in self._by_name.get(path.segment, ()):
                 if path.number in (0, segment.number) and self.holds(rule, segment):
-                    for value in self.values(rule, segment, path):
-                        some = True
-                        yield value
-            if some and not rule.many:
-                return
-        if not some and rule.default:
-            yield from self._value(rule, rule.default, f"default of {rule.label}")
+                    found += self.values(rule, segment, path)
+            if found and not rule.many:
+                return found
+        if not found and rule.default:
+            found += self._value(rule, rule.default, f"default of {rule.label}")
+        return found
 
     def holds(self, rule: Rule, segment: Segment) -> bool:
         """Whether the `where` of a rule is met: on this segment, or anywhere for others."""
+        says = self.message.says
         for path, wanted in rule.where:
-            candidates = [segment] if path.segment == segment.name else self.segments(path.segment)
-            if not any(
-                value in wanted for one in candidates for value in self.message.read(one, path)
-            ):
+            if path.segment == segment.name:
+                if not says(segment, path, wanted):
+                    return False
+            elif not any(says(one, path, wanted) for one in self.segments(path.segment)):
                 return False
         return True
 
-    def values(self, rule: Rule, segment: Segment, path: Path) -> Iterator[Any]:
-        """Yield each readable repetition of one segment's field."""
+    def values(self, rule: Rule, segment: Segment, path: Path) -> list[Any]:
+        """Return each readable repetition of one segment's field."""
         raw = segment.raw(path.field)
         if not raw:
-            return
-        place = place_of(segment, path)
+            return []
+        place, message = place_of(segment, path), self.message
         single = segment.name == "MSH" and path.field <= 2
-        for repetition in [raw] if single else self.message.repetitions(raw):
-            yield from self._value(rule, self._piece(repetition, path), place)
+        found: list[Any] = []
+        for repetition in (raw,) if single else message.repetitions(raw):
+            part = repetition
+            if path.component or path.subcomponent:
+                part = message.part(repetition, path.component, path.subcomponent)
+            found += self._value(rule, part, place)
+        return found
 
-    def _piece(self, raw: str, path: Path) -> str:
-        if path.component:
-            parts = raw.split(self.message.delimiters.component)
-            raw = parts[path.component - 1] if path.component <= len(parts) else ""
-        if path.subcomponent:
-            parts = raw.split(self.message.delimiters.subcomponent)
-            raw = parts[path.subcomponent - 1] if path.subcomponent <= len(parts) else ""
-        return raw
-
-    def _value(self, rule: Rule, raw: str, place: str) -> Iterator[Any]:
-        if not raw.strip() or raw == '""':
-            return
+    def _value(self, rule: Rule, raw: str, place: str) -> tuple[Any, ...]:
+        if not raw or raw == '""' or raw.isspace():
+            return ()
         found = Found(raw, place, self.desk, rule.table, rule.critical, rule.system)
         try:
             value = rule.reader(found)
         except InvalidContent as error:
             self.desk.hold(error.where or place, error.text, error.hold)
-            return
-        if value:
-            yield value
+            return ()
+        return (value,) if value else ()
 
 
 def place_of(segment: Segment, path: Path) -> str:
     """Name one field for people: `OBX[2]-5`, `PID-3.1`."""
-    name = segment.place if segment.name in _REPEATING else segment.name
-    tail = "".join(f".{number}" for number in (path.component, path.subcomponent) if number)
-    return f"{name}-{path.field}{tail}"
+    return f"{segment.place if segment.name in _REPEATING else segment.name}{path.tail}"

@@ -17,11 +17,13 @@ from gateway.message import Message, Segment
 from gateway.report import Attachment
 
 _PDF_BASE64 = "JVBERi0"  # "%PDF-"
+_RTF_BASE64 = "e1xydGY"
+_PNG_BASE64 = "iVBORw0KGgo"
 # How base64 of a kind of document starts: only where the start is long enough to be sure.
 _STARTS = {
     _PDF_BASE64: "application/pdf",
-    "e1xydGY": "application/rtf",
-    "iVBORw0KGgo": "image/png",
+    _RTF_BASE64: "application/rtf",
+    _PNG_BASE64: "image/png",
 }
 _MAGIC = {
     b"%PDF-": "application/pdf",
@@ -108,11 +110,12 @@ def _start(segment: Segment, message: Message) -> tuple[str, str] | None:
     if len(raw) <= 8:
         return None
     parts = raw.split(message.delimiters.component) if message.delimiters.component else [raw]
-    for part in parts:
-        payload = part.lstrip()
-        for start, kind in _STARTS.items():
-            if payload.startswith(start):
-                return payload, kind
+    if _PDF_BASE64 in raw or _RTF_BASE64 in raw or _PNG_BASE64 in raw:
+        for part in parts:
+            payload = part.lstrip()
+            for start, kind in _STARTS.items():
+                if payload.startswith(start):
+                    return payload, kind
     if segment.raw(2).strip() == "RP" and parts[0].strip():
         return ("", "pointer") if _points(parts) else None
     return _declared(parts)
@@ -120,7 +123,7 @@ def _start(segment: Segment, message: Message) -> tuple[str, str] | None:
 
 def _declared(parts: list[str]) -> tuple[str, str] | None:
     """What says that it is base64, as ED does in its fourth component or CE somewhere."""
-    if len(parts) < 3:
+    if len(parts) < 3 or not any("64" in part for part in parts if len(part) < 40):
         return None
     labels = [part.strip().lower() for part in parts if len(part) < 40]
     if "base64" not in labels:

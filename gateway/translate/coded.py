@@ -144,7 +144,8 @@ def unmapped(found: Found, words: str = "", text: str = "") -> Code | None:
 
 def read_gene(found: Found) -> Code | None:
     """`gene`: an HGNC id is used only where it agrees with the symbol, as far as we know it."""
-    code, words = found.parts[0], _words(found.parts)
+    parts = found.parts
+    code, words = parts[0], _words(parts)
     if not words and not code:
         return None
     sent = code if _HGNC_ID.fullmatch(code) else ""
@@ -200,10 +201,11 @@ def _expression(
     found: Found, fault_of: Callable[[str], str], like: re.Pattern[str], system: str
 ) -> Code | None:
     """Read what may stand in any component; of a name without code no word is lost."""
-    parts, words = found.parts, _words(found.parts)
+    parts = found.parts
+    words = _words(parts)
     sent = [part for part in (parts[0], parts[1], parts[8], parts[3], parts[4]) if part]
     good = next((part for part in sent if not fault_of(part)), "")
-    fault = _mislabelled(found, good) if good else ""
+    fault = _mislabelled(found, parts, good) if good else ""
     if good and not fault:
         display = words if words != good else ""
         return Code(good, good, system or _accession_system(good), display)
@@ -217,10 +219,10 @@ def _expression(
     return Code(text)
 
 
-def _mislabelled(found: Found, text: str) -> str:
+def _mislabelled(found: Found, parts: list[str], text: str) -> str:
     """Say when the sender's own coding system contradicts an expression in component 1."""
-    label = found.parts[2]
-    if text != found.parts[0] or not label or not _HGVS_LIKE.match(text):
+    label = parts[2]
+    if text != parts[0] or not label or not _HGVS_LIKE.match(text):
         return ""
     if label in _HGVS_LABELS:
         fits = text.partition(":")[2][:1] in _HGVS_LABELS[label]

@@ -44,9 +44,9 @@ class Row:
         return Code(words or self.text or self.display, self.target, self.system, self.display)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """One code table, found by source code or by words."""
+    """One code table, found by source code or by words; it is equal to itself alone."""
 
     name: str
     by_source: Mapping[str, Row]

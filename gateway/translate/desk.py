@@ -42,11 +42,12 @@ class Desk:
         known = self._account.get(place)
         if known and known.target:
             target = f"{known.target}, {target}"
-        self._account[place] = Accounted(place, target=target)
+        self._account[place] = Accounted(place, target)
 
     def left(self, place: str, reason: str) -> None:
         """Account for a value that is not translated: why."""
-        self._account.setdefault(place, Accounted(place, reason=reason))
+        if place not in self._account:
+            self._account[place] = Accounted(place, reason=reason)
 
     def account(self) -> tuple[Accounted, ...]:
         """Account for every value of the message: OBX-5 and NTE-3, in its order."""

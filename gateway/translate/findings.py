@@ -128,8 +128,12 @@ class FindingsReader:
             self.desk.used(place, target)
 
     def _use_rules(self, one: Observed) -> bool:
-        rules = [*self.mapping.by_code.get(one.code, ()), *self.mapping.any_code]
-        rules = [rule for rule in rules if self.scope.holds(rule, one.segment)]
+        named = self.mapping.by_code.get(one.code, ())
+        rules = [
+            rule for rule in (*named, *self.mapping.any_code) if self.scope.holds(rule, one.segment)
+        ]
+        if not rules:
+            return False
         numbered = [rule for rule in rules if rule.paths[0].number]
         rules = [rule for rule in rules if not rule.paths[0].number]
         for rule in numbered:
@@ -158,7 +162,6 @@ class FindingsReader:
     def _biomarker(self, rule: Rule, one: Observed) -> None:
         """OBX-3 says which biomarker it is, and the OBX is read as any other result is."""
         segment = one.segment
-        codes = self.scope.values(rule, segment, rule.paths[0])
         read = read_result(segment, self.scope, "", self._statuses[segment.place], Code())
         if read is None or isinstance(read.value, (Range, Ratio)):
             return
@@ -166,15 +169,15 @@ class FindingsReader:
         notes = (*read.notes, *([f"No value: {words}"] if words else []))
         self.found.biomarkers += [
             Biomarker(segment.place, code, segment.place, read.status, read.value, notes=notes)
-            for code in codes
+            for code in self.scope.values(rule, segment, rule.paths[0])
         ]
         if segment.raw(5):
             self.desk.used(f"{segment.place}-5", "report.biomarkers")
 
     def _use(self, rule: Rule, one: Observed) -> None:
-        values = [
-            value for path in rule.paths for value in self.scope.values(rule, one.segment, path)
-        ]
+        values: list[Any] = []
+        for path in rule.paths:
+            values += self.scope.values(rule, one.segment, path)
         place = f"{one.segment.place}-{rule.paths[0].field}"
         section = self._section(rule.section, one)
         if not values:
@@ -195,9 +198,10 @@ class FindingsReader:
         return self._group(one).values.setdefault(name, {})
 
     def _group(self, one: Observed) -> Group:
-        group = self._groups.setdefault(
-            one.key, Group(one.key, one.kind, one.segment.place, one.within)
-        )
+        group = self._groups.get(one.key)
+        if group is None:
+            group = Group(one.key, one.kind, one.segment.place, one.within)
+            self._groups[one.key] = group
         group.statuses.append(self._statuses[one.segment.place])
         return group
 

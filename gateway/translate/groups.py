@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from gateway.message import Message, Segment
 
@@ -23,6 +24,7 @@ _UNKNOWN = re.compile(r"[5-9][a-z]+.*")
 _DEFINING = frozenset(
     ("48004-6", "41103-3", "81290-9", "81291-7", "81252-9", "69548-6", "69547-8", "48005-3")
 )
+_LONGEST = 40
 _OPENING = frozenset({"48018-6", "69548-6"})
 
 
@@ -105,13 +107,22 @@ def observations(message: Message) -> list[Observed]:
 
 
 def _explicit(segment: Segment, code: str, sub_id: str, prefix: str) -> Observed:
-    key = prefix + sub_id
+    kind, within = _kind(sub_id) if len(sub_id) < _LONGEST else _read_kind(sub_id)
+    return Observed(segment, code, kind, prefix + sub_id, prefix + within if within else "")
+
+
+def _read_kind(sub_id: str) -> tuple[Kind, str]:
+    """Return what an OBX-4 is of, and the complex variant that it is part of."""
     if member := _MEMBER.fullmatch(sub_id):
-        return Observed(segment, code, Kind.VARIANT, key, prefix + member[1])
-    return Observed(segment, code, _kind(sub_id), key)
+        return Kind.VARIANT, member[1]
+    return _alone(sub_id), ""
 
 
-def _kind(sub_id: str) -> Kind:
+_kind = lru_cache(maxsize=1024)(_read_kind)
+"""A few dozen sub-ids come again and again."""
+
+
+def _alone(sub_id: str) -> Kind:
     if _VARIANT.fullmatch(sub_id):
         return Kind.VARIANT
     if _COMPLEX.fullmatch(sub_id):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 
 from gateway.errors import InvalidValue
 from gateway.message import Segment
 from gateway.report import Code, Range, Result
 from gateway.translate.apply import Scope
+from gateway.translate.codes import Table
 from gateway.translate.desk import Desk
 from gateway.translate.times import read_time
-from gateway.translate.values import Unit, Value, read_code, read_unit, read_value
+from gateway.translate.values import Unit, Value, read_unit, read_value
+from gateway.translate.values import read_name as _read_name
 
 _ABSENT_SYSTEM = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 _UNKNOWN = Code("", "unknown", _ABSENT_SYSTEM, "Unknown")
@@ -19,6 +22,7 @@ _NOT_PERFORMED = Code("", "not-performed", _ABSENT_SYSTEM, "Not Performed")
 _NO_CODE = Code()
 _IMPOSSIBLE = "X"
 _NOTHING = '""'
+_LONGEST = 50  # of a flag
 _NUMBER = r"[+-]?[0-9]+(?:\.[0-9]+)?"
 _BETWEEN = re.compile(rf"({_NUMBER})\s*(?:-|\u2013|to)\s*({_NUMBER})")
 _ABOVE = re.compile(rf">=?\s*({_NUMBER})")
@@ -70,12 +74,12 @@ def read_result(
 def read_name(segment: Segment, scope: Scope) -> Code:
     """Read what an OBX (OBX-3) or OBR (OBR-4) is about; empty when it names nothing."""
     number = 4 if segment.name == "OBR" else 3
-    return read_code(segment.raw(number), f"{segment.place}-{number}", scope.desk)
+    return _read_name(segment.raw(number), f"{segment.place}-{number}", scope.desk)
 
 
 def result_key(code: Code, panel: Code) -> str:
     """Name a result within its report by its panel and its code: order in the message is not it."""
-    return "|".join(one.code or one.text.strip() for one in (panel, code))
+    return f"{panel.code or panel.text.strip()}|{code.code or code.text.strip()}"
 
 
 def _as_sent(segment: Segment, desk: Desk) -> tuple[str, ...]:
@@ -87,20 +91,36 @@ def _as_sent(segment: Segment, desk: Desk) -> tuple[str, ...]:
 
 def _flags(segment: Segment, desk: Desk) -> tuple[Code, ...]:
     """Read OBX-8: table 0078 through the table `abnormal-flags`; an unknown flag keeps its text."""
-    if not segment.raw(8):
+    whole, message = segment.raw(8), desk.message
+    if not whole:
         return ()
     table = desk.tables.get("abnormal-flags")
     flags: dict[Code, None] = {}
-    for raw in desk.message.repetitions(segment.raw(8)):
-        parts = [part.strip() for part in desk.message.components(raw)] + [""]
-        sent = parts[0] or parts[1]
-        if sent in ("", _NOTHING):
-            continue
-        row = table.find(sent) or table.find(sent.upper()) if table else None
-        if row is None:
+    for raw in message.repetitions(whole):
+        if len(raw) > _LONGEST or message.escapes(raw):
+            flag, known = _flag(message.components(raw), table)
+        else:
+            flag, known = _known_flag(raw, message.delimiters.component, table)
+        if not known:
             desk.warn(f"{segment.place}-8", "unknown abnormal flag: text kept, no code")
-        flags[row.code(parts[1]) if row else Code(parts[1] or sent)] = None
+        if flag is not None:
+            flags[flag] = None
     return tuple(flags)
+
+
+@lru_cache(maxsize=512)
+def _known_flag(raw: str, mark: str, table: Table | None) -> tuple[Code | None, bool]:
+    return _flag(raw.split(mark), table)
+
+
+def _flag(components: list[str], table: Table | None) -> tuple[Code | None, bool]:
+    """Return what one flag means, and whether it is known or there is none."""
+    parts = [part.strip() for part in components] + [""]
+    sent = parts[0] or parts[1]
+    if sent in ("", _NOTHING):
+        return None, True
+    row = table.find(sent) or table.find(sent.upper()) if table else None
+    return (row.code(parts[1]) if row else Code(parts[1] or sent)), row is not None
 
 
 def _reference_range(text: str, unit: Unit, segment: Segment, desk: Desk) -> Range | None:
@@ -125,7 +145,7 @@ def _reference_range(text: str, unit: Unit, segment: Segment, desk: Desk) -> Ran
 
 def _effective(segment: Segment, desk: Desk) -> str:
     raw = segment.raw(14)
-    if raw.strip() in ("", _NOTHING):
+    if not raw or raw.strip() in ("", _NOTHING):
         return ""
     text, place = desk.message.piece(raw, 1), f"{segment.place}-14"
     try:
@@ -146,7 +166,7 @@ def _methods(segment: Segment, desk: Desk) -> tuple[Code, tuple[str, ...]]:
     sent = [
         code
         for raw in desk.message.repetitions(segment.raw(17))
-        if raw.strip() != _NOTHING and (code := read_code(raw, place, desk))
+        if raw.strip() != _NOTHING and (code := _read_name(raw, place, desk))
     ]
     notes = tuple(f"Method: {code.text}" for code in sent[1:])
     return (sent[0] if sent else _NO_CODE), notes

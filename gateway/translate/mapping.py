@@ -7,6 +7,7 @@ list of paths, or a table with the keys `from`, `codes`, `default`, `where`, `as
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
 import typing
 from collections.abc import Iterable, Iterator, Mapping
@@ -73,7 +74,11 @@ _KEYS = ("from", "codes", "default", "where", "as")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One line of a mapping: how one report field is read."""
+    """One line of a mapping: how one report field is read.
+
+    `label` is the field's full name (`variant.coding_hgvs`); `critical`: an unknown code here
+    holds the message; `on_observation`: it reads OBX segments, one by one.
+    """
 
     section: str
     field: str
@@ -84,21 +89,17 @@ class Rule:
     default: str = ""
     where: tuple[tuple[Path, frozenset[str]], ...] = ()
     system: str = ""
+    label: str = dataclasses.field(init=False)
+    critical: bool = dataclasses.field(init=False)
+    on_observation: bool = dataclasses.field(init=False)
 
-    @property
-    def label(self) -> str:
-        """The field's full name: `variant.coding_hgvs`."""
-        return f"{self.section}.{self.field}"
-
-    @property
-    def critical(self) -> bool:
-        """Whether an unknown code here holds the message."""
-        return self.label in CRITICAL
-
-    @property
-    def on_observation(self) -> bool:
-        """Whether this rule reads OBX segments, one by one."""
-        return bool(self.paths) and self.paths[0].segment == "OBX"
+    def __post_init__(self) -> None:
+        """Work out what every reading of it asks."""
+        label = f"{self.section}.{self.field}"
+        object.__setattr__(self, "label", label)
+        object.__setattr__(self, "critical", label in CRITICAL)
+        observed = bool(self.paths) and self.paths[0].segment == "OBX"
+        object.__setattr__(self, "on_observation", observed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,6 @@ def _moment_text(
     else:
         aware = moment.replace(tzinfo=zone)
         ambiguous = aware.utcoffset() != aware.replace(fold=1).utcoffset()
-    whole = aware.strftime("%Y-%m-%dT%H:%M:%S").zfill(19)
-    zone_text = aware.strftime("%z")
-    return f"{whole}{'.' + fraction if fraction else ''}{zone_text[:3]}:{zone_text[3:5]}", ambiguous
+    text = aware.isoformat()
+    # FHIR's offset has no seconds, which zones had before they had whole minutes.
+    return f"{text[:19]}{'.' + fraction if fraction else ''}{text[19:25]}", ambiguous

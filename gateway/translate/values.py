@@ -10,10 +10,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from gateway.errors import InvalidValue
 from gateway.message import Message, Segment
 from gateway.report import Code, Quantity, Range, Ratio
+from gateway.translate.codes import Table
 from gateway.translate.desk import Desk
 from gateway.translate.times import micros, read_time
 
@@ -27,6 +29,10 @@ _LOCAL = re.compile(r"(?i)|L|99.*|LOCAL")
 _ABSENT = "HL70353"
 _GIVEN = Code()
 _NOTHING = '""'
+# The names of tests, units and flags that senders use are few: they are remembered when they
+# are read, by their text and table. The values of a patient never are.
+_REMEMBERED = 4096
+_LONGEST = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +90,10 @@ class _Sent:
 
 def read_value(segment: Segment, unit: Unit, desk: Desk) -> Value:
     """Read OBX-5 as its type says; `value` is empty when nothing was sent."""
+    raw, kind = segment.raw(5), segment.raw(2).strip()
+    if kind == "NM" and desk.message.plain(raw) and (number := _measured(raw, unit)):
+        return Value(number, "Quantity")
     place = f"{segment.place}-5"
-    kind = segment.raw(2).strip()
     read = _TYPES.get(kind, _words)
     sent = [
         _Sent(raw, place, unit, desk)
@@ -120,31 +128,73 @@ def text_of(segment: Segment, message: Message, field: int = 5) -> str:
 def read_unit(segment: Segment, desk: Desk) -> Unit:
     """Read OBX-6: UCUM as it is when it says so, or through the table `units`."""
     raw = segment.raw(6)
-    if raw.strip() in ("", _NOTHING):
+    if not raw:
         return _NO_UNIT
     table = desk.tables.get("units")
+    if len(raw) > _LONGEST or desk.message.escapes(raw):
+        unit, known = _unit(raw, tuple(desk.message.components(raw)), table)
+    else:
+        unit, known = _named_unit(raw, desk.message.delimiters.component, table)
+    if not known:
+        desk.warn(f"{segment.place}-6", "unknown unit: text kept, no UCUM code")
+    return unit
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _named_unit(raw: str, mark: str, table: Table | None) -> tuple[Unit, bool]:
+    return _unit(raw, tuple(raw.split(mark)), table)
+
+
+def _unit(raw: str, components: tuple[str, ...], table: Table | None) -> tuple[Unit, bool]:
+    """Return the unit, and whether it is known or there is none."""
+    if raw.strip() in ("", _NOTHING):
+        return _NO_UNIT, True
     if table and (row := table.find(raw)):
-        return Unit(raw, row.target)
-    parts = [part.strip() for part in desk.message.components(raw)] + [""] * 6
+        return Unit(raw, row.target), True
+    parts = [part.strip() for part in components] + [""] * 6
     text = parts[0] or parts[1] or parts[3] or parts[4]
     for code, system in ((parts[0], parts[2]), (parts[3], parts[5])):
         if system.upper() == "UCUM" and code and not re.search(r"\s", code):
-            return Unit(text, code)
+            return Unit(text, code), True
     # Symbols answer to their own case alone: g/L and G/L are not the same.
     for word in filter(None, (parts[0], parts[1])) if table else ():
         row = table.find(word) or table.find_text(word) if table else None
         if row:
-            return Unit(text, row.target)
-    if text:
-        desk.warn(f"{segment.place}-6", "unknown unit: text kept, no UCUM code")
-    return Unit(text)
+            return Unit(text, row.target), True
+    return Unit(text), not text
+
+
+def read_name(raw: str, place: str, desk: Desk) -> Code:
+    """Read what a test or a method is called, as `read_code` does: these are few and come again."""
+    message = desk.message
+    if len(raw) > _LONGEST or message.escapes(raw):
+        return read_code(raw, place, desk)
+    code, unknown = _name(raw, message.delimiters.component, desk.tables.get("coding-systems"))
+    return _noted(code, unknown, place, desk) if unknown else code
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _name(raw: str, mark: str, systems: Table | None) -> tuple[Code, int]:
+    return _code(raw.split(mark), systems)
 
 
 def read_code(raw: str, place: str, desk: Desk) -> Code:
     """Read a coded element with both its triplets; a code of an unknown system is dropped."""
-    parts = [part.strip() for part in desk.message.components(raw)] + [""] * 9
     systems = desk.tables.get("coding-systems")
+    return _noted(*_code(desk.message.components(raw), systems), place, desk)
+
+
+def _noted(code: Code, unknown: int, place: str, desk: Desk) -> Code:
+    for _ in range(unknown):
+        desk.warn(place, "unknown coding system: text kept, code dropped")
+    return code
+
+
+def _code(components: list[str], systems: Table | None) -> tuple[Code, int]:
+    """Return the code, and how many of its coding systems are not known."""
+    parts = [part.strip() for part in components] + [""] * 9
     known: list[Code] = []
+    unknown = 0
     for code, words, name in (parts[0:3], parts[3:6]):
         if not code:
             continue
@@ -152,21 +202,30 @@ def read_code(raw: str, place: str, desk: Desk) -> Code:
         if row and _CODE.fullmatch(code):
             known.append(Code(words or code, code, row.target, words))
         elif words and name and not row and not _LOCAL.fullmatch(name):
-            desk.warn(place, "unknown coding system: text kept, code dropped")
+            unknown += 1
     text = parts[1] or parts[8] or parts[4] or parts[0] or parts[3]
     if not known:
-        return Code(text)
+        return Code(text), unknown
     first = known[0]
-    return Code(text, first.code, first.system, first.display, tuple(known[1:]))
+    return Code(text, first.code, first.system, first.display, tuple(known[1:])), unknown
 
 
 def measured(text: str, unit: Unit) -> Quantity:
     """Read `5.4`, `<5` or `45%` in this unit; raises InvalidValue."""
-    found = _MEASURED.fullmatch(text.strip())
-    if not found or (found[3] and unit.text not in ("", "%")):
+    found = _measured(text, unit)
+    if found is None:
         raise InvalidValue("not a number")
-    unit = Unit("%", "%") if found[3] else unit
-    return Quantity(Decimal(found[2]), unit.text, unit.ucum, found[1] or "")
+    return found
+
+
+def _measured(text: str, unit: Unit) -> Quantity | None:
+    found = _MEASURED.fullmatch(text.strip())
+    if not found:
+        return None
+    comparator, digits, percent = found.groups("")
+    if percent:
+        return Quantity(Decimal(digits), "%", "%", comparator) if unit.text in ("", "%") else None
+    return Quantity(Decimal(digits), unit.text, unit.ucum, comparator)
 
 
 def _string(text: str, unit: Unit) -> Value:

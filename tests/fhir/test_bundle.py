@@ -3,6 +3,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 from urllib.parse import unquote
+from uuid import UUID, uuid5
 
 import orjson
 import pytest
@@ -69,6 +70,14 @@ def test_two_reports_of_one_message_share_what_is_shared() -> None:
     assert first("DiagnosticReport", "DiagnosticReport") != second(
         "DiagnosticReport", "DiagnosticReport"
     )
+
+
+@pytest.mark.parametrize("type_", ["Patient", "Observation"])
+def test_a_name_is_a_version_5_uuid_of_the_whole_name(type_: str) -> None:
+    part = "" if type_ == "Patient" else "2"
+    namespace = UUID("0c4f5a0e-6f0e-5d0b-9a52-2f6d3a1f7c11")
+    expected = uuid5(namespace, f"digest\n{part}\n{type_}\nré|1").urn
+    assert stable_ids("digest", "2")(type_, "ré|1") == expected
 
 
 def test_a_search_page_keeps_the_stored_bytes() -> None:

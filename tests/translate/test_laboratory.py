@@ -159,6 +159,15 @@ def test_an_unknown_unit_keeps_its_text_and_is_named_by_place(unit: str) -> None
     assert warned == ["OBX[1]-6"]
 
 
+def test_what_is_remembered_is_warned_of_each_time() -> None:
+    told = [
+        _result("NM", "1", unit="furlongs", rest="|odd|||F", name="1^Name^NO-SUCH")[1]
+        for _ in range(2)
+    ]
+    assert told[0] == told[1]
+    assert {place for place in ("OBX[1]-3", "OBX[1]-6", "OBX[1]-8")} <= set(map(str, told[0]))
+
+
 def test_a_unit_beside_words_is_not_lost() -> None:
     assert _read("ST", "Not detected", unit=MMOL).notes == ("Unit as sent: mmol/L",)
     assert _read("ST", "about 5", unit=MMOL).value == "about 5 mmol/L"

@@ -6,14 +6,16 @@ imported or compiled before the first resource is checked.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
 from gateway.errors import NotConformant
 from gateway.fhir.conformance.problem import Problem, under
 from gateway.fhir.conformance.profiles import problems
+from gateway.fhir.conformance.quick import Same
 
-__all__ = ["Checker", "Problem", "check"]
+__all__ = ["Checker", "Problem", "check", "check_all"]
 
 
 class Checker:
@@ -25,12 +27,16 @@ class Checker:
 
         self._structure = Structure()
 
-    def problems(self, resource: Any) -> list[Problem]:
-        """Return everything that is wrong, base structure first; profiles need it sound."""
+    def problems(self, resource: Any, same: Same | None = None) -> list[Problem]:
+        """Return everything that is wrong, base structure first; profiles need it sound.
+
+        Give one `same` for all the resources of a report, which share parts: none is checked twice.
+        """
+        found = self._structure.resource(resource, same) or list(problems(resource))
+        if not found:
+            return []
         type_ = resource.get("resourceType") if isinstance(resource, dict) else ""
-        start = type_ if isinstance(type_, str) and type_ else "Resource"
-        found = self._structure.resource(resource) or list(problems(resource))
-        return under(start, found) if found else []
+        return under(type_ if isinstance(type_, str) and type_ else "Resource", found)
 
 
 @lru_cache(maxsize=1)
@@ -40,6 +46,13 @@ def _checker() -> Checker:
 
 def check(resource: Any) -> None:
     """Raise NotConformant, with the place of the first problem."""
-    found = _checker().problems(resource)
-    if found:
-        raise NotConformant(found[0].text, where=found[0].path)
+    check_all((resource,))
+
+
+def check_all(resources: Iterable[Any]) -> None:
+    """Check the resources of one report, which nothing changes meanwhile, as `check` does."""
+    checker, same = _checker(), Same()
+    for resource in resources:
+        found = checker.problems(resource, same)
+        if found:
+            raise NotConformant(found[0].text, where=found[0].path)

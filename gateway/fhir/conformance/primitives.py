@@ -6,8 +6,8 @@ control characters, an id of at most 64 characters, base64 without white space.
 
 from __future__ import annotations
 
-import binascii
 import re
+import string
 from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
@@ -16,6 +16,7 @@ from typing import Any
 
 Test = Callable[[Any], bool]
 
+_BASE64 = (string.ascii_letters + string.digits + "+/").encode("ascii")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _CODE = re.compile(r"[^\s\x00-\x1f]+(?: [^\s\x00-\x1f]+)*").fullmatch
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}").fullmatch
@@ -83,13 +84,11 @@ def _integer(least: int) -> Test:
 
 
 def _base64(value: Any) -> bool:
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value or len(value) % 4 or not value.isascii():
         return False
-    try:
-        binascii.a2b_base64(value, strict_mode=True)
-    except (binascii.Error, ValueError):
-        return False
-    return True
+    # Not decoded, for that takes ten times as long: nothing but its letters, and what fills up.
+    plain = value[:-2] + value[-2:].rstrip("=")
+    return not plain.encode("ascii").translate(None, _BASE64)
 
 
 def _xhtml(value: Any) -> bool:

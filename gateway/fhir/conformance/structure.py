@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from importlib import import_module
-from typing import Any, get_args, get_origin
+from typing import Any, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from gateway.fhir.conformance import quick
 from gateway.fhir.conformance.bindings import BINDINGS
 from gateway.fhir.conformance.invariants import INVARIANTS
 from gateway.fhir.conformance.primitives import TESTS
@@ -46,61 +47,80 @@ TYPES = frozenset(
 Check = Callable[[Any], Problems]
 
 _EMPTY = "must not be empty"
+_SHAPES = 256
 
 
-_REMEMBERED = 4096
-_TEXT = TESTS["String"][1]
+class Checks(NamedTuple):
+    """How one class is checked: `problems` says all that is wrong, `sound` a quick yes."""
+
+    problems: Check
+    sound: quick.Sound
+    among: Callable[[dict[str, Any], dict[str, Any]], bool]
 
 
 class Structure:
     """Compiled tables of every class met so far."""
 
     def __init__(self) -> None:
-        self._checks: dict[str, Check] = {}
-        self._codings: set[tuple[tuple[str, Any], ...]] = set()
+        self._checks: dict[str, Checks] = {}
+        self._codings: quick.Known = set()
+        self._units: quick.Units = set()
 
-    def resource(self, value: Any) -> Problems:
-        """Check a whole resource; paths start below its type."""
+    def resource(self, value: Any, same: quick.Same | None = None) -> Problems:
+        """Check a whole resource; paths start below its type.
+
+        What is in `same` was found sound as that element of that type, and has not changed since.
+        """
         if not isinstance(value, dict):
             return [Problem("", "must be an object")]
         type_ = value.get("resourceType")
         if not isinstance(type_, str) or type_ not in TYPES:
             return [Problem(".resourceType", "not a resource type that this gateway checks")]
-        check = self._checks.get(type_)
-        if check is None:
+        checks = self._checks.get(type_)
+        if checks is None:
             module = import_module(f"fhir.resources.R4B.{type_.lower()}")
-            check = self.compiled(getattr(module, type_))
-        return check(value)
+            checks = self.compiled(getattr(module, type_))
+        if same is not None and checks.among(value, same.setdefault(type_, {})):
+            return None
+        return None if checks.sound(value) else checks.problems(value)
 
-    def compiled(self, model: type[BaseModel]) -> Check:
-        """Return the check of one class, compiled when it is first met."""
-        check = self._checks.get(model.__name__)
-        if check is None:
-            check = self._quicker(model.__name__, _Shape(self, model).check)
-            self._checks[model.__name__] = check
-        return check
+    def compiled(self, model: type[BaseModel]) -> Checks:
+        """Return the checks of one class, compiled when it is first met."""
+        checks = self._checks.get(model.__name__)
+        if checks is None:
+            shape = _Shape(self, model)
+            checks = Checks(
+                shape.check, self._quicker(model.__name__, shape.sound), shape.sound_among
+            )
+            self._checks[model.__name__] = checks
+        return checks
 
-    def _quicker(self, name: str, check: Check) -> Check:
+    def _quicker(self, name: str, sound: quick.Sound) -> quick.Sound:
         """Put a short way before the classes that most objects are of."""
         if name == "Coding":
-            return _remembering(check, self._codings)
+            return quick.remembering(sound, self._codings)
         if name == "CodeableConcept":
-            return _of_one_coding(check, self._codings)
-        return check
+            return quick.of_one_coding(sound, self._codings)
+        if name == "Quantity":
+            return quick.of_known_unit(sound, self._units)
+        return sound
 
 
 class _Element:
     """One element of a class: how one value of it is checked, and whether it is a list."""
 
-    __slots__ = ("check", "choice", "many")
+    __slots__ = ("_one", "check", "choice", "many")
 
     def __init__(self, structure: Structure, shape: str, name: str, field: FieldInfo) -> None:
         facts = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
         self.many, kind = unwrap(field)
         self.choice = str(facts.get("one_of_many") or "")
         self.check: Check = structure.resource
+        self._one: quick.Sound = lambda value: not self.check(value)
         if kind in TESTS:
-            self.check = _primitive(kind, BINDINGS.get((shape, name)))
+            bound = BINDINGS.get((shape, name))
+            self.check = _primitive(kind, bound)
+            self._one = quick.one_of(bound) if bound else TESTS[kind][1]
         elif kind.__name__ != "ResourceType":
             self._complex(structure, kind, facts.get("enum_reference_types"))
 
@@ -108,11 +128,19 @@ class _Element:
         pointing = isinstance(targets, list) and "Resource" not in targets
 
         def compile_first(value: Any) -> Problems:
-            check = structure.compiled(kind.get_model_klass())
-            self.check = _pointing(check, frozenset(targets)) if pointing else check
+            self.check, self._one, _ = structure.compiled(kind.get_model_klass())
+            if pointing:
+                allowed = frozenset(targets)
+                self.check = _pointing(self.check, allowed)
+                self._one = quick.pointing(self._one, allowed)
             return self.check(value)
 
         self.check = compile_first
+
+    @property
+    def sound(self) -> quick.Sound:
+        """The quick way to check the element, with all of its values; ask after `check`."""
+        return quick.each(self._one) if self.many else self._one
 
     def problems(self, value: Any) -> Problems:
         """Check the values of a list."""
@@ -136,6 +164,7 @@ class _Shape:
         self.required: list[tuple[str, str]] = []
         self.choices: dict[str, list[str]] = {}
         self.invariants = INVARIANTS.get(self.name, ())
+        self._plans: dict[tuple[str, ...], tuple[tuple[str, quick.Sound], ...]] = {}
         for key, field in model.model_fields.items():
             name = field.alias or key
             if name != "fhir_comments":
@@ -149,7 +178,50 @@ class _Shape:
         if facts.get("one_of_many_required"):
             self.choices.setdefault(element.choice, []).append(name)
 
-    def check(self, value: Any) -> Problems:  # noqa: C901, PLR0912 - hot: calls cost more
+    def sound(self, value: Any) -> bool:
+        """Check an object by the plan of its shape: the names of its elements, in their order."""
+        if type(value) is not dict:
+            return False
+        plan = self._plans.get(tuple(value))
+        if plan is None:
+            return self._learnt(value)
+        for name, sound in plan:
+            if not sound(value[name]):
+                return False
+        for rule in self.invariants:  # noqa: SIM110 - hot
+            if rule(value):
+                return False
+        return True
+
+    def sound_among(self, value: dict[str, Any], same: dict[str, Any]) -> bool:
+        """Check an object as `sound` does, and no part twice that it shares with another."""
+        plan = self._plans.get(tuple(value))
+        if plan is None:
+            return False
+        for name, sound in plan:
+            item = value[name]
+            if same.get(name) is not item:
+                if not sound(item):
+                    return False
+                same[name] = item
+        for rule in self.invariants:  # noqa: SIM110 - hot
+            if rule(value):
+                return False
+        return True
+
+    def _learnt(self, value: dict[str, Any]) -> bool:
+        """Check an object in full; a sound one shows that its shape is as it must be."""
+        if self.check(value):
+            return False
+        if len(self._plans) < _SHAPES:
+            typed = quick.exactly(self.name)
+            self._plans[tuple(value)] = tuple(
+                (name, self.elements[name].sound if name in self.elements else typed)
+                for name in value
+            )
+        return True
+
+    def check(self, value: Any) -> Problems:  # noqa: C901, PLR0912 - one pass over an object
         """Check one object of this class."""
         if type(value) is not dict or not value:
             return [Problem("", "must be an object that is not empty")]
@@ -228,46 +300,9 @@ def _primitive(kind: str, bound: frozenset[str] | None) -> Check:
     return check
 
 
-def _remembering(check: Check, known: set[tuple[tuple[str, Any], ...]]) -> Check:
-    """Check a Coding once: the same few hundred make up half of all objects."""
-
-    def check_once(value: Any) -> Problems:
-        try:
-            key = tuple(value.items())
-            if key in known:
-                return None
-        except (AttributeError, TypeError):
-            return check(value)
-        found = check(value)
-        # Text alone: in Python 1 equals True, and a number would pass for a remembered boolean.
-        if not found and len(known) < _REMEMBERED and all(type(part) is str for _, part in key):
-            known.add(key)
-        return found
-
-    return check_once
-
-
-def _of_one_coding(check: Check, known: set[tuple[tuple[str, Any], ...]]) -> Check:
-    """Look up the one Coding that most concepts have; their text is never remembered."""
-
-    def check_concept(value: Any) -> Problems:
-        try:
-            (coding,) = value["coding"]
-            if tuple(coding.items()) in known and (
-                len(value) == 1 or (len(value) == 2 and _TEXT(value["text"]))
-            ):
-                return None
-        except (AttributeError, KeyError, TypeError, ValueError):
-            pass
-        return check(value)
-
-    return check_concept
-
-
 def _pointing(check: Check, targets: frozenset[str]) -> Check:
     def check_target(value: Any) -> Problems:
-        bare = type(value) is dict and len(value) == 1 and _TEXT(value.get("reference"))
-        found = None if bare else check(value)
+        found = check(value)
         if found:
             return found
         type_, slash, _ = value.get("reference", "").partition("/")

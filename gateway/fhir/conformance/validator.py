@@ -19,6 +19,7 @@ from gateway.fhir.conformance.finding import Finding, error
 from gateway.fhir.conformance.items import Item
 from gateway.fhir.conformance.problem import Problem, Problems
 from gateway.fhir.conformance.profiles import PROFILES, problems
+from gateway.fhir.conformance.quick import Same
 from gateway.fhir.conformance.structure import TYPES, Structure
 from gateway.fhir.conformance.walker import Walker
 
@@ -39,14 +40,14 @@ _OTHER_IN_R4B = frozenset(
 class _Any(Structure):
     """The structure of every resource type of R4, not only of those that the gateway writes."""
 
-    def resource(self, value: Any) -> Problems:
+    def resource(self, value: Any, same: Same | None = None) -> Problems:
         type_ = value.get("resourceType") if isinstance(value, dict) else None
         if not isinstance(type_, str) or type_ in TYPES:
-            return super().resource(value)
+            return super().resource(value, same)
         model = None if type_ in _OTHER_IN_R4B else _model(type_)
         if model is None:
             return [Problem(".resourceType", "not a resource type that can be checked")]
-        return self.compiled(model)(value)
+        return self.compiled(model).problems(value)
 
 
 def _model(type_: str) -> Any:
