@@ -60,7 +60,7 @@ class Sender(threading.Thread):
 def start(environment: dict[str, str], port: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "gateway.cli", "up"]
     running = subprocess.Popen(command, env=environment, start_new_session=True)
-    for _ in range(400):
+    for _ in range(2400):
         try:
             list(send(HOST, port, []))
         except StoreUnavailable:
