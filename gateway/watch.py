@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 
 from gateway.config import Settings
@@ -31,18 +30,23 @@ class Watch:
             settings.held_alert_routine_minutes * _MINUTE,
         )
         self._retention = Retention(settings.retention_days, settings.refused_retention_days)
-        self._next_purge = time.monotonic() + _EVERY_SECONDS
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        # Each in its own thread: the first purge of an old store takes hours, alerts go on.
+        self._threads = [
+            threading.Thread(target=run, name="watch", daemon=True)
+            for run in (self._run, self._keep_to_retention)
+        ]
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         """End."""
         self._stop.set()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -52,19 +56,18 @@ class Watch:
                 log.warning("held messages could not be looked at; tried again")
             except Exception:
                 log.exception("held messages could not be looked at; tried again")
-            self._purge_if_due()
             self._stop.wait(_EVERY_SECONDS)
 
-    def _purge_if_due(self) -> None:
-        if time.monotonic() < self._next_purge:
-            return
-        self._next_purge = time.monotonic() + _PURGE_SECONDS
-        try:
-            purge(self._database, self._retention, self._clock(), self._stop.is_set)
-        except StoreUnavailable:
-            log.warning("old messages were not purged; tried again in an hour")
-        except Exception:
-            log.exception("old messages were not purged; tried again in an hour")
+    def _keep_to_retention(self) -> None:
+        self._stop.wait(_EVERY_SECONDS)
+        while not self._stop.is_set():
+            try:
+                purge(self._database, self._retention, self._clock(), self._stop.is_set)
+            except (StoreUnavailable, VersionConflict):
+                log.warning("old messages were not purged; tried again in an hour")
+            except Exception:
+                log.exception("old messages were not purged; tried again in an hour")
+            self._stop.wait(_PURGE_SECONDS)
 
     def look(self) -> int:
         """Report each overdue part once for each time its limit has passed; return how many.

@@ -24,10 +24,10 @@ def _database(given: Settings) -> Database:
 
 
 def _tell(manifest: Manifest, done: str) -> None:
-    members = [one.name.partition("/")[0] for one in manifest.members]
+    tables = len(manifest.tables)
     click.echo(
-        f"{done}: {manifest.rows} rows of {members.count('tables')} tables,"
-        f" {members.count('files')} files, {members.count('audit')} journals"
+        f"{done}: {manifest.rows} rows of {tables} tables, {manifest.files.count} files,"
+        f" {len(manifest.members) - tables} journals"
     )
 
 
@@ -41,8 +41,8 @@ def backup_command(file: Path, check_only: bool) -> None:
         return
     given = settings()
     with closing(_database(given)) as database:
-        backup(database, Files(given.data / "files"), given.data / "audit", file)
-    _tell(verify(file), "written and verified")
+        files = Files(given.data / "files")
+        _tell(backup(database, files, given.data / "audit", file), "written and verified")
 
 
 @click.command("restore")

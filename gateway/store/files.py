@@ -69,6 +69,20 @@ class Files:
             raise StoreUnavailable("a stored file does not have the size it was stored with")
         return opened
 
+    def kept(self, beginning: str) -> dict[str, int]:
+        """Return the size of each file whose digest begins with these two digits.
+
+        Raises StoreUnavailable.
+        """
+        folder = self._folder / beginning
+        try:
+            with os.scandir(folder) as entries:
+                return {f"{beginning}{one.name}": one.stat().st_size for one in entries}
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise StoreUnavailable from error
+
     def _place(self, temporary: Path, digest: str) -> None:
         path = self._path(digest)
         if path.exists():

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, select, text
 
-from gateway.errors import NotFound, StoreUnavailable
 from gateway.store.database import Database
 from gateway.store.files import Files
 from gateway.store.tables import file
@@ -18,7 +17,8 @@ _NEVER = (
     ("SELECT count(*) FROM part WHERE state IN ('received', 'waiting') AND ready_at <= 0",
      "open parts that no worker will take"),
     ("SELECT count(*) FROM report r WHERE r.status <> '' AND NOT EXISTS"
-     " (SELECT 1 FROM edition e WHERE e.report_key = r.key)", "reports without a version"),
+     " (SELECT 1 FROM edition e WHERE e.report_key = r.key"
+     " AND e.content_digest = r.content_digest)", "reports without the version that stands"),
     ("SELECT count(*) FROM resource WHERE file_digest IS NOT NULL AND NOT EXISTS"
      " (SELECT 1 FROM file WHERE digest = file_digest)", "documents without a file"),
 )  # fmt: skip
@@ -32,10 +32,13 @@ def problems(database: Database, files: Files) -> Iterator[str]:
         for query, words in _NEVER:
             if count := connection.execute(text(query)).scalar():
                 yield f"{count} {words}"
-        stored = connection.execute(select(file.c.digest, file.c.size))
-        missing = sum(not _there(files, digest, size) for digest, size in stored)
-        if missing:
-            yield f"{missing} stored files are missing or not as long as they were"
+    if missing := _compared(database, files)[0]:
+        yield f"{missing} stored files are missing or not as long as they were"
+
+
+def count_orphans(database: Database, files: Files) -> int:
+    """Count the files that no row names: left by filing that was broken off, and harmless."""
+    return _compared(database, files)[1]
 
 
 def _of_sqlite(connection: Connection) -> Iterator[str]:
@@ -47,9 +50,21 @@ def _of_sqlite(connection: Connection) -> Iterator[str]:
         yield f"{len(broken)} rows point to rows that are not there"
 
 
-def _there(files: Files, digest: str, size: int) -> bool:
-    try:
-        files.open(digest, size).close()
-    except (NotFound, StoreUnavailable):
-        return False
-    return True
+def _compared(database: Database, files: Files) -> tuple[int, int]:
+    """Count files that are missing or of another size, and those that no row names."""
+    missing = orphans = 0
+    for number in range(256):
+        beginning = f"{number:02x}"
+        kept = files.kept(beginning)
+        with database.read() as connection:
+            named = {
+                row.digest: row.size
+                for row in connection.execute(
+                    select(file.c.digest, file.c.size).where(
+                        file.c.digest >= beginning, file.c.digest < f"{beginning}g"
+                    )
+                )
+            }
+        missing += sum(kept.get(digest) != size for digest, size in named.items())
+        orphans += len(kept.keys() - named.keys())
+    return missing, orphans

@@ -2,7 +2,7 @@
 
 The row stays with its dedupe key and its answer, so that a late repeat is still known. What is
 held, waits or was not read is never touched, and neither is a message whose report had a newer
-version since: that may still have to be read again.
+version since, or whose sender is still owed an acknowledgement: that may have to be read again.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ _PAUSE_SECONDS = 0.05
 
 _FILED = """
 FROM message m WHERE m.purged_at IS NULL AND m.received_at < :before AND m.state = 'accepted'
+  AND m.application_wanted = ''
   AND NOT EXISTS (SELECT 1 FROM part p WHERE p.message_key = m.key
-                  AND p.state NOT IN ('filed', 'rejected'))
+                  AND (p.state NOT IN ('filed', 'rejected') OR p.changed_at >= :before))
   AND NOT EXISTS (SELECT 1 FROM part p JOIN edition e ON e.part_key = p.key
                   JOIN edition n ON n.report_key = e.report_key
                   WHERE p.message_key = m.key AND n.received_at >= :before)
@@ -33,7 +34,9 @@ FROM message m WHERE m.purged_at IS NULL AND m.received_at < :before AND m.state
 """
 _SOME = "SELECT m.key {} ORDER BY m.received_at, m.key LIMIT :batch"
 _HOW_MANY = "SELECT count(*) {}"
-_EMPTY = text("UPDATE message SET raw = :nothing, purged_at = :now WHERE key = :key")
+_EMPTY = text(
+    "UPDATE message SET raw = :nothing, purged_at = :now WHERE key = :key AND purged_at IS NULL"
+)
 _FORGET = text("UPDATE part SET account = '[]' WHERE message_key = :key")
 
 

@@ -2,48 +2,60 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from sqlalchemy import Connection, Table, delete, func, insert, select, text
+from sqlalchemy import Connection, Table, delete, insert, select, text
 
-from gateway.errors import InvalidRequest
+from gateway.errors import InvalidRequest, StoreUnavailable
 from gateway.store import schema
-from gateway.store.backup import (
+from gateway.store.archive import (
     BackupError,
     Manifest,
+    Total,
     contents_of,
-    empty,
     rows_of,
     verify,
 )
+from gateway.store.backup import lines_of
 from gateway.store.database import Database
 from gateway.store.files import Files
-from gateway.store.tables import metadata
 
 _CHUNK = 1 << 20
+# What the first start writes by itself.
+_OWN = "secret"
 
 
 def restore(database: Database, files: Files, audit: Path, source: Path) -> Manifest:
     """Put back what a backup holds, in one transaction, and bring its schema up to date.
 
-    Raises BackupError when it is not sound (before anything is changed) or did not arrive whole,
-    and InvalidRequest when the database or the folder of journals is not empty.
+    Raises BackupError when it is not sound (before anything is changed) or did not arrive whole
+    (and then the database stays empty), and InvalidRequest when the database or the folder of
+    journals is not empty.
     """
     manifest = verify(source)
     if audit.is_dir() and any(audit.iterdir()):
-        raise InvalidRequest("the folder of audit journals is not empty", where=str(audit.name))
+        raise InvalidRequest("the folder of audit journals is not empty", where=audit.name)
     _prepare(database, manifest)
     for digest, content in contents_of(source, "files"):
         if files.keep(_chunks(content)) != digest:
             raise BackupError("it is not what was written", where=f"files/{digest}")
+    beside = _put_journals(audit, source)
     with database.write() as connection:
-        _put_rows(connection, source)
-        _count(connection, manifest)
-        _set_sequences(connection)
-    _put_journals(audit, source)
+        tables = schema.tables(connection)
+        columns = _put_rows(connection, tables, source)
+        _compare(connection, tables, columns, manifest)
+        _set_sequences(connection, tables)
+    if audit.is_dir():
+        audit.rmdir()
+    beside.replace(audit)
     schema.upgrade(database)
+    if not schema.current(database):
+        raise BackupError("its schema could not be brought up to date", where="database")
     return manifest
 
 
@@ -53,33 +65,52 @@ def _prepare(database: Database, manifest: Manifest) -> None:
         raise BackupError("it is of a newer release", where="manifest.json")
     with database.read() as connection:
         present = schema.revision(connection)
-        if present and (present != manifest.revision or not empty(connection)):
-            raise InvalidRequest("the database is not empty, or of another schema",
-                                 where="database")  # fmt: skip
+        if not _empty(connection):
+            raise InvalidRequest("the database is not empty", where="database")
+        if present and present != manifest.revision:
+            text = f"give it a new database: this one has revision {present} already"
+            raise InvalidRequest(text, where="database")
     if not present:
         schema.upgrade(database, manifest.revision)
 
 
-def _chunks(content: IO[bytes]) -> Any:
+def _empty(connection: Connection) -> bool:
+    return all(
+        connection.execute(select(text("1")).select_from(table).limit(1)).first() is None
+        for name, table in schema.tables(connection).items()
+        if name != _OWN
+    )
+
+
+def _chunks(content: IO[bytes]) -> Iterator[bytes]:
     return iter(lambda: content.read(_CHUNK), b"")
 
 
-def _put_rows(connection: Connection, source: Path) -> None:
-    """Insert all rows; what points ahead in its own table is set once that row is there."""
-    connection.execute(delete(metadata.tables["secret"]))
+def _put_rows(
+    connection: Connection, tables: dict[str, Table], source: Path
+) -> dict[str, list[str]]:
+    """Insert all rows; what points ahead in its own table is set once that row is there.
+
+    Returns the columns of each table that has rows.
+    """
+    connection.execute(delete(tables[_OWN]))
     ahead: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for name, rows in rows_of(source):
-        table = metadata.tables[name]
-        for column in _pointing_to_itself(table):
+    written: dict[str, list[str]] = {}
+    for name, columns, rows in rows_of(source):
+        if name not in tables or set(columns) != set(tables[name].columns.keys()):
+            raise BackupError("its schema has no such table", where=name)
+        written[name] = columns
+        for column in _pointing_to_itself(tables[name]):
             for row in rows:
                 if row[column] is not None and row[column] > row["key"]:
                     target = {"this_key": row["key"], "target": row[column]}
                     ahead.setdefault((name, column), []).append(target)
                     row[column] = None
-        connection.execute(insert(table), rows)
+        connection.execute(insert(tables[name]), rows)
     for (name, column), targets in ahead.items():
         query = text(f"UPDATE {name} SET {column} = :target WHERE key = :this_key")  # noqa: S608 - names of our own tables
         connection.execute(query, targets)
+    return written
 
 
 def _pointing_to_itself(table: Table) -> list[str]:
@@ -89,36 +120,50 @@ def _pointing_to_itself(table: Table) -> list[str]:
     ]  # fmt: skip
 
 
-def _count(connection: Connection, manifest: Manifest) -> None:
-    for one in manifest.members:
-        if not one.name.startswith("tables/"):
-            continue
-        name = one.name.removeprefix("tables/").removesuffix(".ndjson")
-        query = select(func.count()).select_from(metadata.tables[name])
-        if connection.execute(query).scalar() != one.rows:
-            raise BackupError("not every row arrived", where=one.name)
+def _compare(
+    connection: Connection, tables: dict[str, Table], columns: dict[str, list[str]],
+    manifest: Manifest,
+) -> None:  # fmt: skip
+    """Read back every row: each must be what was written."""
+    for name, member in manifest.tables.items():
+        total = Total()
+        if name in columns:
+            for line in lines_of(connection, tables[name], columns[name]):
+                total.add(hashlib.sha256(line).digest())
+        if (total.count, total.text) != (member.rows, member.total):
+            raise BackupError("not every row arrived as it was", where=member.name)
 
 
-def _set_sequences(connection: Connection) -> None:
+def _set_sequences(connection: Connection, tables: dict[str, Table]) -> None:
     """PostgreSQL numbers on from the highest key; SQLite does so by itself."""
     if connection.dialect.name == "sqlite":
         return
-    for table in metadata.sorted_tables:
-        key = table.columns.get("key")
-        if key is not None and key.autoincrement is True:
+    for name, table in tables.items():
+        if "key" not in table.columns:
+            continue
+        sequence = connection.execute(
+            text("SELECT pg_get_serial_sequence(:name, 'key')"), {"name": name}
+        ).scalar()
+        if sequence:
             connection.execute(text(
-                f"SELECT setval(pg_get_serial_sequence('{table.name}', 'key'),"  # noqa: S608 - names of our own tables
-                f" coalesce(max(key), 1), max(key) IS NOT NULL) FROM {table.name}"
-            ))  # fmt: skip
+                "SELECT setval(CAST(:sequence AS regclass), coalesce(max(key), 1),"  # noqa: S608 - names of our own tables
+                f" max(key) IS NOT NULL) FROM {name}"
+            ), {"sequence": sequence})  # fmt: skip
 
 
-def _put_journals(audit: Path, source: Path) -> None:
-    audit.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for name, content in contents_of(source, "audit"):
-        path = audit / Path(name).name
-        with path.open("xb") as journal:
-            for chunk in _chunks(content):
-                journal.write(chunk)
-            journal.flush()
-            os.fsync(journal.fileno())
-        path.chmod(0o600)
+def _put_journals(audit: Path, source: Path) -> Path:
+    """Write the journals into a folder beside theirs, which gets its name when all is there."""
+    beside = audit.with_name(f"{audit.name}.restoring")
+    try:
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True, mode=0o700)
+        for name, content in contents_of(source, "audit"):
+            with (beside / Path(name).name).open("xb") as journal:
+                for chunk in _chunks(content):
+                    journal.write(chunk)
+                journal.flush()
+                os.fsync(journal.fileno())
+            (beside / Path(name).name).chmod(0o600)
+    except OSError as error:
+        raise StoreUnavailable("the audit journals cannot be written", where="audit") from error
+    return beside

@@ -9,7 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, MetaData, Table
 
 from gateway.store.database import Database
 from gateway.store.tables import metadata
@@ -41,6 +41,13 @@ def revision(connection: Connection) -> str:
 def revisions() -> set[str]:
     """Return every revision that this release knows."""
     return {one.revision for one in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
+def tables(connection: Connection) -> dict[str, Table]:
+    """Return the tables as the database has them, by name, those that others point to first."""
+    found = MetaData()
+    found.reflect(connection)
+    return {one.name: one for one in found.sorted_tables if one.name != "alembic_version"}
 
 
 def current(database: Database) -> bool:

@@ -134,6 +134,88 @@ def test_with_the_store_down_the_file_stays_and_is_taken_later(
     assert [row.state for row in rows(sqlite)] == ["accepted"]
 
 
+def test_a_file_that_is_replaced_while_it_is_taken_is_taken_too(
+    sqlite: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door, real = _door(sqlite, folder), Path.replace
+    (folder / "one.hl7").write_bytes(message("C1"))
+
+    def replaced_first(path: Path, target: Path) -> Path:
+        monkeypatch.setattr(Path, "replace", real)
+        (folder / "next.tmp").write_bytes(message("C2"))
+        (folder / "next.tmp").rename(folder / "one.hl7")  # after acceptance, before the claim
+        return real(path, target)
+
+    door.look()
+    monkeypatch.setattr(Path, "replace", replaced_first)
+    for _ in range(3):
+        door.look()
+    assert [row.control_id for row in rows(sqlite)] == ["C1", "C2"]
+    assert field((folder / "one.hl7.ack").read_bytes(), "MSA", 2) == "C2"
+    assert [path.read_bytes() for path in (folder / "done").iterdir()] == [message("C2")]
+
+
+def test_what_cannot_be_moved_is_accepted_once_and_others_go_on(
+    sqlite: Database, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    door = _door(sqlite, folder)
+    (folder / "refused").symlink_to(folder / "nowhere")  # in the way
+    (folder / "bad.hl7").write_bytes(b"hello")
+    (folder / "good.hl7").write_bytes(message("C1"))
+    for _ in range(5):
+        door.look()
+    assert [row.state for row in rows(sqlite)] == ["rejected", "accepted"]
+    assert _moved(folder, "done") == ["good.hl7"]
+    assert sum("cannot be taken" in one.message for one in caplog.records) == 1
+    (folder / "refused").unlink()
+    assert door.look() == 1
+    assert _moved(folder, "refused") == ["bad.hl7"]
+    assert len(rows(sqlite)) == 2
+
+
+def test_a_file_that_cannot_be_read_is_told_of_once_and_read_when_it_can(
+    sqlite: Database, folder: Path, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    door, real = _door(sqlite, folder), os.open
+
+    def refusing(path: str | Path, *arguments: int, **named: int) -> int:
+        if Path(path).name == "bad.hl7":
+            raise PermissionError
+        return real(path, *arguments, **named)
+
+    for name in ("bad.hl7", "good.hl7"):
+        (folder / name).write_bytes(message(name))
+    monkeypatch.setattr(os, "open", refusing)
+    for _ in range(4):
+        door.look()
+    assert _moved(folder, "done") == ["good.hl7"]
+    assert sum("cannot be taken" in one.message for one in caplog.records) == 1
+    monkeypatch.undo()
+    door.look()
+    assert _moved(folder, "done") == ["bad.hl7", "good.hl7"]
+
+
+def test_large_files_that_begin_alike_are_both_kept(sqlite: Database, folder: Path) -> None:
+    door = _door(sqlite, folder, max_message_bytes=70_000)
+    for ending in (b"1", b"2"):
+        (folder / "large.hl7").write_bytes(message("C1") + b"x" * 80_000 + ending)
+        door.look()
+        door.look()
+    assert {path.read_bytes()[-1:] for path in (folder / "refused").iterdir()} == {b"1", b"2"}
+
+
+def test_what_somebody_who_was_stopped_left_behind_goes_away(
+    sqlite: Database, folder: Path
+) -> None:
+    (folder / ".taken" / "1234").mkdir(parents=True)
+    (folder / ".new-5678.tmp").write_bytes(b"half")
+    door = _door(sqlite, folder)
+    for _ in range(3):
+        door.look()
+    assert [path.name for path in folder.rglob("*")] == [".taken"]
+
+
 def test_a_running_door_takes_what_is_dropped_and_stops(sqlite: Database, folder: Path) -> None:
     door = _door(sqlite, folder, folder_poll_seconds=0.05)
     door.start()
@@ -162,7 +244,8 @@ from tests.receive.door import intake
 step, where = sys.argv[3], Path(sys.argv[2])
 owner, name = {
     "accept": (module, "accept"), "answer": (module.FolderDoor, "_answer"),
-    "place": (module.FolderDoor, "_place"), "move": (module.FolderDoor, "_move"),
+    "claim": (module.FolderDoor, "_claim"), "place": (module.FolderDoor, "_place"),
+    "move": (module.FolderDoor, "_move"),
 }[step.split()[1]]
 real = getattr(owner, name)
 
@@ -179,8 +262,9 @@ door.look()
 """
 
 
-@pytest.mark.parametrize("step", ["before accept", "after accept", "before answer", "after place",
-                                  "after answer", "before move", "after move"])  # fmt: skip
+@pytest.mark.parametrize("step", ["before accept", "after accept", "after claim", "before answer",
+                                  "after place", "after answer", "before move",
+                                  "after move"])  # fmt: skip
 def test_killed_at_any_step_the_message_is_stored_once_and_answered(
     database_url: str, folder: Path, step: str
 ) -> None:

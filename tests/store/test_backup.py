@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from gateway import demo
-from gateway.errors import InvalidRequest
+from gateway.errors import InvalidRequest, StoreUnavailable
 from gateway.store import schema
 from gateway.store.backup import BackupError, backup, verify
 from gateway.store.database import Database
@@ -193,6 +193,67 @@ def test_nothing_is_restored_over_what_is_there(desk: Desk, tmp_path: Path) -> N
     copy = Database(f"sqlite:///{tmp_path / 'copy' / 'gateway.db'}")
     with pytest.raises(InvalidRequest, match="journals"):
         restore(copy, Files(tmp_path / "copy" / "files"), tmp_path / "audit", taken)
+    copy.close()
+
+
+def test_a_backup_of_the_release_before_is_restored_and_upgraded(
+    database_url: str, tmp_path: Path
+) -> None:
+    old = Database(database_url)
+    schema.upgrade(old, "0001")
+    insert = text(
+        "INSERT INTO patient (id, family, given, birth_date, sex, postcode, deceased,"
+        " record_class, merged_into, clock, changed_at)"
+        " VALUES (:id, 'f', 'g', '', '', '', '', 'nhs', :into, 0, 0)"
+    )
+    with old.write() as connection:
+        connection.execute(insert, {"id": "a", "into": None})
+        connection.execute(insert, {"id": "b", "into": 1})
+        connection.execute(text("UPDATE patient SET merged_into = 2 WHERE id = 'a'"))
+    taken = tmp_path / "backup.tar.gz"
+    made = backup(old, Files(tmp_path / "none"), tmp_path / "audit", taken)
+    assert made.revision == "0001"
+    assert taken.read_bytes()[:2] == b"\x1f\x8b"
+    copy = Database(f"sqlite:///{tmp_path / 'copy' / 'gateway.db'}")
+    restore(copy, Files(tmp_path / "copy" / "files"), tmp_path / "copy" / "audit", taken)
+    assert schema.current(copy)
+    assert schema.differences(copy) == []
+    assert [(row.id, row.merged_into) for row in _tables(copy)["patient"]] == [("a", 2), ("b", 1)]
+    old.close()
+    copy.close()
+
+
+def test_a_backup_is_never_written_over_another(desk: Desk, tmp_path: Path) -> None:
+    taken = _back_up(desk, tmp_path / "backup.tar")
+    before = taken.read_bytes()
+    with pytest.raises(InvalidRequest):
+        _back_up(desk, taken)
+    assert taken.read_bytes() == before
+    assert taken.stat().st_mode & 0o077 == 0
+    with pytest.raises(StoreUnavailable):
+        _back_up(desk, tmp_path / "no such folder" / "backup.tar")
+
+
+def test_what_does_not_arrive_as_it_was_leaves_the_database_empty(
+    desk: Desk, tmp_path: Path
+) -> None:
+    taken = _back_up(desk, tmp_path / "backup.tar")
+    copy = Database(f"sqlite:///{tmp_path / 'copy' / 'gateway.db'}")
+    schema.upgrade(copy)
+    with copy.write() as connection:
+        connection.execute(text(
+            "CREATE TRIGGER other AFTER INSERT ON report"
+            " BEGIN UPDATE report SET number = 'other' WHERE key = new.key; END"
+        ))  # fmt: skip
+    target = tmp_path / "copy"
+    with pytest.raises(BackupError, match="tables/report"):
+        restore(copy, Files(target / "files"), target / "audit", taken)
+    assert not any(_tables(copy).values())
+    assert not (target / "audit").exists()
+    with copy.write() as connection:
+        connection.execute(text("DROP TRIGGER other"))
+    restore(copy, Files(target / "files"), target / "audit", taken)
+    assert _tables(copy) == _tables(desk.database)
     copy.close()
 
 

@@ -9,9 +9,11 @@ import pytest
 from sqlalchemy import text
 
 from gateway import demo
+from gateway.pipeline.acknowledge import Acknowledger
 from gateway.store.database import Database, now_micros
 from gateway.store.purge import Purged, Retention, due, purge
 from tests.flow.office import Desk
+from tests.flow.test_versions import _message
 
 DAY = 86_400_000_000
 KEEP = Retention(30, 90)
@@ -62,6 +64,36 @@ def test_held_and_waiting_messages_are_never_touched(desk: Desk) -> None:
     desk.accept(demo._negative("W1", "LRI-4", demo._PEOPLE[0]))
     _purge(desk, 400)
     assert not {"H1", "W1"} & set(_emptied(desk))
+
+
+def test_what_is_owed_or_was_decided_lately_is_kept(desk: Desk) -> None:
+    for number in (1, 2):
+        desk.send(demo._negative(f"N{number}", f"LRI-{number}", demo._PEOPLE[1]))
+    old = {"at": now_micros() - 40 * DAY}
+    with desk.database.write() as connection:
+        connection.execute(text("UPDATE message SET received_at = :at"), old)
+        connection.execute(text("UPDATE edition SET received_at = :at"), old)
+        connection.execute(text("UPDATE part SET changed_at = :at WHERE key < (SELECT max(key)"
+                                " FROM part)"), old)  # fmt: skip
+        connection.execute(text("UPDATE message SET application_wanted = 'AL'"
+                                " WHERE control_id = 'N1'"))  # fmt: skip
+    _purge(desk, 0)
+    assert len(_emptied(desk)) == 4
+    assert not {"N1", "N2"} & set(_emptied(desk))
+    owed = Acknowledger(desk.database, lambda: "A", now_micros)
+    ((key, reply),) = owed.due("test")
+    assert b"MSA|AA|N1" in reply
+    owed.settle(key)
+    _purge(desk, 31)
+    assert {"N1", "N2"} <= set(_emptied(desk))
+
+
+def test_a_version_whose_bytes_are_gone_holds_what_needs_them(desk: Desk) -> None:
+    assert desk.send(_message("P", "LRI-8", 1))["state"] == "filed"
+    _purge(desk, 31)
+    row = desk.send(_message("U", "LRI-8", 2))  # makes final what came before
+    assert (row["state"], row["reason"]) == ("held", "report-order")
+    assert "cannot be read any more" in row["detail"][0]["text"]
 
 
 def test_an_earlier_version_is_kept_while_its_report_is_young(desk: Desk) -> None:

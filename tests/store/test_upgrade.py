@@ -8,9 +8,11 @@ import pytest
 from sqlalchemy import text
 
 from gateway import demo
+from gateway.config import Settings
 from gateway.store import schema
 from gateway.store.database import Database, now_micros
 from tests.flow.office import Desk
+from tests.flow.test_versions import _message
 
 _MESSAGE = text(
     "INSERT INTO message (received_at, source, sender, sending_application, sending_facility,"
@@ -67,3 +69,51 @@ def test_an_upgrade_loses_nothing_and_the_backlog_is_filed(old: Database, tmp_pa
     states = desk.rows("SELECT state, count(*) AS n FROM part GROUP BY state ORDER BY state")
     assert [tuple(row) for row in states] == [("filed", 8), ("held", 1)]
     assert len(desk.resources("DiagnosticReport")) == 4
+
+
+_LABORATORY = "https://fhir.nhs.uk/Id/ods-organization-code|ST999"
+_FILED = (
+    "INSERT INTO patient (key, id, family, given, birth_date, sex, postcode, deceased,"
+    " record_class, clock, changed_at) VALUES (1, 'patient-1', 'Testpatient', 'Morag Ailsa',"
+    " '1962-01-01', 'female', '', '', 'nhs', 1, 1)",
+    "INSERT INTO patient_identifier (system, value, patient_key, state, source, since) VALUES"
+    f" ('{Settings().chi_system}', '{demo._PEOPLE[0][0]}', 1, 'current', 'pas', 1)",
+    "INSERT INTO report (key, laboratory, number, patient_key, status, clock, sent_at,"
+    " content_digest, record_class, tested_subject) VALUES"
+    f" (1, '{_LABORATORY}', 'OLD-1', 1, 'preliminary', 1, 1, 'digest', 'nhs', 'self')",
+    "INSERT INTO edition (report_key, part_key, status, clock, sent_at, content_digest,"
+    " received_at) VALUES (1, 1, 'preliminary', 1, 1, 'digest', 1)",
+    "INSERT INTO identity (owner, role, type, id) VALUES"
+    " (1, 'DiagnosticReport', 'DiagnosticReport', 'report-1')",
+    "INSERT INTO resource (type, id, version, updated_at, patient_key, record_class, digest, body)"
+    " VALUES ('DiagnosticReport', 'report-1', 1, 1, 1, 'nhs', 'd', '{\"resourceType\":"
+    '"DiagnosticReport","id":"report-1","status":"preliminary"}\')',
+    # A worker of the release before was stopped with the lane of the backlog in hand.
+    "INSERT INTO lane (name, owner, fence, leased_until) VALUES ('lane-2', 'gone', 7, 1)",
+)
+
+
+def test_work_goes_on_from_the_report_that_the_release_before_had_filed(
+    database_url: str, tmp_path: Path
+) -> None:
+    old = Database(database_url)
+    schema.upgrade(old, "0001")
+    at = now_micros()
+    with old.write() as connection:
+        _keep(connection, 1, "lri", _message("P", "OLD-1", 1), at, "filed")
+        _keep(connection, 2, "lri", _message("U", "OLD-1", 2), at, "received")
+        for statement in _FILED:
+            connection.exec_driver_sql(statement)
+        if not old.is_sqlite:  # rows above have keys of our own choice
+            connection.exec_driver_sql("SELECT setval('patient_key_seq', 1)")
+            connection.exec_driver_sql("SELECT setval('report_key_seq', 1)")
+    schema.upgrade(old)
+    desk = Desk(old, tmp_path)
+    desk.work()
+    assert [row.state for row in desk.rows("SELECT state FROM part ORDER BY key")] == ["filed"] * 2
+    ((id_, version),) = desk.rows(
+        "SELECT id, version FROM resource WHERE type = 'DiagnosticReport'"
+    )
+    assert (id_, version) == ("report-1", 2)
+    assert desk.resources("DiagnosticReport")[0]["status"] == "final"
+    old.close()

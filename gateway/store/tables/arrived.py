@@ -43,7 +43,7 @@ message = Table(
            comment="MSH-16 (0155) while an application acknowledgement is owed: AL, ER, SU"),
     Column("back_load", Boolean, nullable=False, server_default=false(),
            comment="history: filed, but nobody is told"),
-    Column("purged_at", Instant, comment="raw and reply were emptied by the retention rule"),
+    Column("purged_at", Instant, comment="raw was emptied by the retention rule"),
     Index("ix_message_control", "source", "control_id"),
     Index("ix_message_unpurged", "received_at", sqlite_where=text("purged_at IS NULL"),
           postgresql_where=text("purged_at IS NULL")),

@@ -19,7 +19,7 @@ def upgrade() -> None:
         sa.Column("back_load", sa.Boolean(), server_default=sa.false(), nullable=False,
                   comment="history: filed, but nobody is told"),
         sa.Column("purged_at", sa.BigInteger(), nullable=True,
-                  comment="raw and reply were emptied by the retention rule"),
+                  comment="raw was emptied by the retention rule"),
     ):
         op.add_column("message", column)
     op.create_index("ix_message_owed", "message", ["source", "key"], unique=False,
