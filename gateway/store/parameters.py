@@ -179,11 +179,8 @@ def _all() -> Iterator[Parameter]:
 def _documents() -> Iterator[Parameter]:
     document = "DocumentReference"
     yield from _whose(130, document)
-    yield from _tokens(
-        document,
-        {131: ("identifier", "identifier"), 132: ("type", "type"),
-         135: ("security-label", "securityLabel")},
-    )  # fmt: skip
+    yield Parameter(131, document, "identifier", Kind.TOKEN, ("masterIdentifier", "identifier"))
+    yield from _tokens(document, {132: ("type", "type"), 135: ("security-label", "securityLabel")})
     yield _status(133, document, "document-reference-status")
     yield _dates(134, document, "date", "date")
     yield _reference(136, document, "related", "context.related", "DiagnosticReport")

@@ -61,6 +61,7 @@ def test_a_purge_says_what_it_would_empty_and_empties_it(data: Path) -> None:
     with database.write() as connection:
         connection.exec_driver_sql("UPDATE message SET received_at = 1")
         connection.exec_driver_sql("UPDATE edition SET received_at = 1")
+        connection.exec_driver_sql("UPDATE part SET changed_at = 1")
     database.close()
     assert "would be emptied: 0 filed" in _run(data, "purge", "--dry-run")
     days = {"GATEWAY_RETENTION_DAYS": "30"}

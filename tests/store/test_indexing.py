@@ -29,6 +29,10 @@ EXPRESSIONS = {
     "Observation.derived-from": "Observation.derivedFrom",
     "Observation.has-member": "Observation.hasMember",
     "Patient.birthdate": "Patient.birthDate",
+    "DocumentReference.identifier": "DocumentReference.masterIdentifier | DocumentReference.identifier",
+    "DocumentReference.security-label": "DocumentReference.securityLabel",
+    "DocumentReference.related": "DocumentReference.context.related",
+    "DocumentReference.relatesto": "DocumentReference.relatesTo.target",
 }
 CODE = {"coding": [{"system": "urn:s", "code": "1"}, {"code": "2"}], "text": "words"}
 IDENTIFIERS = [{"system": "urn:s", "value": "1"}, {"value": "2"}]
@@ -103,6 +107,18 @@ RESOURCES: tuple[dict[str, Any], ...] = (
         "authoredOn": "2025-03-12",
         "focus": {"reference": "DiagnosticReport/r"},
         "basedOn": [{"reference": "ServiceRequest/s"}],
+    },
+    {
+        "resourceType": "DocumentReference",
+        "masterIdentifier": {"system": "urn:s", "value": "0"},
+        "identifier": IDENTIFIERS,
+        "subject": PATIENT,
+        "status": "current",
+        "type": CODE,
+        "securityLabel": [CODE],
+        "date": "2025-03-12T10:00:00Z",
+        "relatesTo": [{"code": "replaces", "target": {"reference": "DocumentReference/d"}}],
+        "context": {"related": [{"reference": "DiagnosticReport/r"}]},
     },
     {
         "resourceType": "Provenance",
