@@ -19,27 +19,29 @@ _BLOCKED = "blocked"
 _HORIZON = 7_200_000_000
 _RECHECK = 3_600_000_000
 _LEASES_AHEAD = 4
-# What is to be done has a time (`ready_at`), what is done has none: 0. A part waits for its time,
-# unless that is further off than any wait of ours: then a clock was put back since (and likewise
-# for leases). Earlier work of its lane that is not ready holds it up; what waits behind a held
-# report does not. The plus signs keep SQLite on the partial index of open parts, in their order:
-# by state it would sort the whole backlog for each claim.
-_READY = """ p.ready_at > 0 AND p.state || '' IN ('received', 'waiting')
-  AND (+p.ready_at <= :now OR +p.ready_at > :horizon)
-  AND NOT EXISTS (SELECT 1 FROM part e WHERE e.lane = p.lane AND e.key < p.key
-                  AND e.state IN ('received', 'waiting') AND e.reason <> 'blocked'
+# What is to be done has a time (`ready_at`), what is done has none: 0. A waiting part waits for
+# its time, unless that is further off than any wait of ours: then a clock was put back since (and
+# likewise for leases). An earlier part of its lane that waits holds it up; what waits behind a
+# held report does not. The expressions keep SQLite on the partial index of open parts, in their
+# order: by state it would sort the whole backlog for each claim.
+_FREE = """
+SELECT p.lane FROM part p WHERE p.ready_at > 0
+  AND (p.state || '' = 'received' OR (p.state || '' = 'waiting'
+       AND (+p.ready_at <= :now OR +p.ready_at > :horizon)))
+  AND NOT EXISTS (SELECT 1 FROM lane l WHERE l.name = p.lane
+                  AND l.leased_until >= :now AND l.leased_until <= :far)
+  AND NOT EXISTS (SELECT 1 FROM part e WHERE e.lane = p.lane AND e.state = 'waiting'
+                  AND e.key < p.key AND e.reason <> 'blocked'
                   AND +e.ready_at > :now AND +e.ready_at <= :horizon)
+ORDER BY p.key LIMIT 1
 """
-_FREE = (
-    "SELECT p.lane FROM part p LEFT JOIN lane l ON l.name = p.lane WHERE"  # noqa: S608 - our own words
-    + _READY
-    + "AND (l.name IS NULL OR l.leased_until < :now OR l.leased_until > :far)"
-    " ORDER BY p.key LIMIT 1"
+_SOME = 50
+_RECEIVED = text(
+    "SELECT key FROM part WHERE lane = :lane AND state = 'received' ORDER BY key LIMIT :some"
 )
-_PARTS = text(
-    "SELECT p.key FROM part p WHERE p.lane = :lane AND"  # noqa: S608 - our own words
-    + _READY
-    + "ORDER BY p.key LIMIT 50"
+_WAITING = text(
+    "SELECT key, ready_at FROM part WHERE lane = :lane AND state = 'waiting'"
+    " AND (reason <> 'blocked' OR ready_at <= :now) ORDER BY key LIMIT :some"
 )
 _LEFT_BEHIND = text("SELECT 1 FROM lane WHERE name = :name")
 _LEASE = text(
@@ -110,11 +112,25 @@ def claim(database: Database, owner: str, now: int, lease: int) -> Claim | None:
         fence = connection.execute(_LEASE, values).scalar()
         if fence is None:
             return None
-        keys = tuple(connection.execute(_PARTS, {"lane": lane, **times}).scalars())
+        keys = _ready(connection, lane, times)
         if left_behind and keys:
             # Whoever had this lane was lost with its first part in hand.
             connection.execute(_STOPPED_AT, {"key": keys[0]})
         return Claim(lane, owner, fence, keys)
+
+
+def _ready(connection: Connection, lane: str, times: Mapping[str, int]) -> tuple[int, ...]:
+    """Return the next parts of a lane in order, up to the first that must wait for its time."""
+    values = {"lane": lane, "some": _SOME, "now": times["now"]}
+    keys = set(connection.execute(_RECEIVED, values).scalars())
+    first_to_wait = None
+    for key, ready_at in connection.execute(_WAITING, values):
+        if times["now"] < ready_at <= times["horizon"]:
+            first_to_wait = key
+            break
+        keys.add(key)
+    listed = sorted(keys)[:_SOME]
+    return tuple(key for key in listed if first_to_wait is None or key < first_to_wait)
 
 
 def still_held(connection: Connection, held: Claim) -> bool:
