@@ -13,6 +13,7 @@ from gateway.store.dates import LAST, instant_text, interval
 from gateway.store.indexing import at, values
 from gateway.store.parameters import PARAMETERS, Kind, Parameter
 
+_NUMBERS = "DocumentReference.masterIdentifier | DocumentReference.identifier"
 # The published expression of each parameter that is not simply Type.path, and its R4 type form.
 EXPRESSIONS = {
     "DiagnosticReport.date": "DiagnosticReport.effective",
@@ -29,7 +30,7 @@ EXPRESSIONS = {
     "Observation.derived-from": "Observation.derivedFrom",
     "Observation.has-member": "Observation.hasMember",
     "Patient.birthdate": "Patient.birthDate",
-    "DocumentReference.identifier": "DocumentReference.masterIdentifier | DocumentReference.identifier",
+    "DocumentReference.identifier": _NUMBERS,
     "DocumentReference.security-label": "DocumentReference.securityLabel",
     "DocumentReference.related": "DocumentReference.context.related",
     "DocumentReference.relatesto": "DocumentReference.relatesTo.target",
