@@ -60,7 +60,9 @@ def _about(content: dict[str, Any], names: set[str]) -> dict[str, Any]:
     return {**content, "target": [one for one in content["target"] if one["reference"] in names]}
 
 
-def settle(connection: Connection, ids: Identities, patient_key: int, now: int) -> None:
+def settle(
+    connection: Connection, ids: Identities, patient_key: int, record_class: str, now: int
+) -> None:
     """Mark as superseded every document of a report that another one replaces."""
     documents = {
         id_: content
@@ -74,7 +76,7 @@ def settle(connection: Connection, ids: Identities, patient_key: int, now: int) 
         for relation in content.get("relatesTo", ())
     }
     versions = [
-        NewVersion(TYPE, id_, {**content, "status": "superseded"}, patient_key)
+        NewVersion(TYPE, id_, {**content, "status": "superseded"}, patient_key, record_class)
         for id_, content in documents.items()
         if content["status"] == "current"
         and any(one["value"] in gone for one in content.get("identifier", ()))

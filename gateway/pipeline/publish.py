@@ -77,7 +77,8 @@ class Publisher:
         elif (stood.source.digest, stood.status) != (standing.content_digest, standing.status):
             self._stand(report, known, standing, ids, stood, made)
         if report.document:
-            documents.settle(self.connection, ids, known.key, self.now)
+            record_class = self.mapping.sender.record_class
+            documents.settle(self.connection, ids, known.key, record_class, self.now)
         for name in _awaited_names(report):
             work.wake(self.connection, f"{laboratory}\n{name}", self.part.key, self.now)
         return [f"DiagnosticReport/{ids.of_report('DiagnosticReport', 'DiagnosticReport')}"]

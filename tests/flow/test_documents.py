@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import itertools
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -96,6 +98,20 @@ def test_a_chain_of_replacements_is_one_report_whose_last_document_is_current(de
     assert target["reference"] == f"DocumentReference/{named['DOC-2']['id']}"
     report = _report(desk)
     assert (report["status"], report["conclusion"]) == ("amended", "Put right.")
+
+
+def test_a_superseded_document_stays_as_private_as_it_was(desk: Desk) -> None:
+    found = desk.mappings.by_name["letters"]
+    private = replace(found, sender=replace(found.sender, record_class="private"))
+    by_name = MappingProxyType({**desk.mappings.by_name, "letters": private})
+    desk.mappings = replace(desk.mappings, by_name=by_name)
+    desk.send(_document("DOC-1", day=1))
+    desk.send(_document("DOC-2", event="T10", parent="DOC-1", day=2))
+    assert {number: status for number, (status, _) in _documents(desk).items()} == {
+        "DOC-1": "superseded", "DOC-2": "current",
+    }  # fmt: skip
+    classes = desk.rows("SELECT record_class FROM resource WHERE type = 'DocumentReference'")
+    assert [row.record_class for row in classes] == ["private", "private"]
 
 
 def test_a_replacement_waits_for_the_document_it_replaces(desk: Desk) -> None:
