@@ -81,15 +81,15 @@ class Parts:
         files = Files(self.settings.data / "files")
         return Office(self.database, files, self.mappings, self.settings, now_micros)
 
-    def listener(self) -> MllpListener:
+    def listener(self, intake: Intake | None = None) -> MllpListener:
         """Return the MLLP doors, not yet open; raises InvalidSetting when there is none."""
         settings = self.settings
         files = tls_files(settings)
         if not settings.mllp_port and files is None:
             raise InvalidSetting("there is no MLLP door to open", where="mllp_port")
         return MllpListener(
-            settings.mllp_host, settings.mllp_port or None, self.intake(), settings, now_micros,
-            self.sources, ServerTls(files) if files else None,
+            settings.mllp_host, settings.mllp_port or None, intake or self.intake(), settings,
+            now_micros, self.sources, ServerTls(files) if files else None,
         )  # fmt: skip
 
     @property
@@ -100,13 +100,14 @@ class Parts:
 
     def doors(self) -> list[MllpListener | FolderDoor]:
         """Return every door but HTTP, not yet open; raises InvalidSetting when there is none."""
+        intake = self.intake()
         folders: list[MllpListener | FolderDoor] = [
-            FolderDoor(one, one.folder, self.intake(), self.settings, now_micros)
+            FolderDoor(one, one.folder, intake, self.settings, now_micros)
             for one in self.sources.known
             if one.folder
         ]
         mllp = self.settings.mllp_port or self.settings.tls_certificate
-        return [*folders, self.listener()] if mllp or not folders else folders
+        return [*folders, self.listener(intake)] if mllp or not folders else folders
 
     def worker(self) -> Worker:
         """Return the workers, not yet running."""
