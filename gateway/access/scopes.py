@@ -8,8 +8,9 @@ Scopes narrowed by a search query are not understood, so they grant nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from gateway.errors import Forbidden
 
@@ -49,11 +50,26 @@ def parse_scope(text: str) -> Scope | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Shape:
+    """What of an Access decides the SQL; everything else of it is a value of that SQL."""
+
+    scopes: tuple[Scope, ...]
+    record_classes: tuple[str, ...]
+    confined: bool
+
+    def types(self, letter: str) -> frozenset[str] | None:
+        """Return the types on which `letter` is allowed; None when it is every type."""
+        allowed = frozenset(scope.type for scope in self.scopes if letter in scope.letters)
+        return None if "*" in allowed else allowed
+
+
+@dataclass(frozen=True, slots=True)
 class Access:
     """Everything that decides what one caller may read; every query must be given one.
 
-    `record_classes` and `patient_key` narrow further; the store compiles the whole to SQL.
-    `others` are granted scopes that are not about resources.
+    `record_classes` and `patient_key` narrow further; `others` are granted scopes that are not
+    about resources. The store compiles `shape` to SQL, once for all callers of one shape, and
+    runs that with `values`.
     """
 
     client: str
@@ -61,15 +77,19 @@ class Access:
     record_classes: frozenset[str] = frozenset({"nhs"})
     patient_key: int | None = None
     others: frozenset[str] = frozenset()
+    shape: Shape = field(init=False, repr=False, compare=False)
+    values: Mapping[str, Any] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Derive once what every query asks for."""
+        confined = self.patient_key is not None
+        shape = Shape(self.scopes, tuple(sorted(self.record_classes)), confined)
+        object.__setattr__(self, "shape", shape)
+        object.__setattr__(self, "values", {"access_patient": self.patient_key} if confined else {})
 
     def allows(self, type_: str, letter: str) -> bool:
         """Whether the scopes allow interaction `letter` (c, r, u, d or s) on a type."""
         return any(letter in scope.letters and scope.type in ("*", type_) for scope in self.scopes)
-
-    def types(self, letter: str) -> frozenset[str] | None:
-        """Return the types on which `letter` is allowed; None when it is every type."""
-        allowed = frozenset(scope.type for scope in self.scopes if letter in scope.letters)
-        return None if "*" in allowed else allowed
 
     def require(self, type_: str, letter: str) -> None:
         """Raise Forbidden unless the scopes allow interaction `letter` on a type."""

@@ -17,7 +17,7 @@ from sqlalchemy import BindParameter, Select, and_, exists, false, or_, select
 from sqlalchemy.sql import ColumnElement
 from sqlalchemy.sql.expression import FromClause, ScalarSelect
 
-from gateway.access.scopes import Access
+from gateway.access import scopes
 from gateway.store.guard import guard
 from gateway.store.indexing import token_hashes
 from gateway.store.prepared import given
@@ -110,7 +110,7 @@ class Plan:
     updated: ColumnElement[Any]
 
 
-def plan(access: Access, type_: str, shapes: tuple[Shape, ...]) -> Plan:
+def plan(access: scopes.Shape, type_: str, shapes: tuple[Shape, ...]) -> Plan:
     """Compile conditions together with the caller's Access."""
     narrow = any(item.kind in _NARROW for item in shapes)
     leader = None if narrow else _leader(shapes)
@@ -152,7 +152,7 @@ def _hash(binder: _Binder) -> ScalarSelect[int]:
     return select(token.c.hash).where(places, token.c.literal == binder.next()).scalar_subquery()
 
 
-def _tokens(item: Shape, binder: _Binder, access: Access) -> ColumnElement[bool]:
+def _tokens(item: Shape, binder: _Binder, access: scopes.Shape) -> ColumnElement[bool]:
     hashes = [_hash(binder) for _ in item.details]
     # Aliased, because the leading condition may read the same table.
     probe = index_token.alias()
@@ -160,7 +160,7 @@ def _tokens(item: Shape, binder: _Binder, access: Access) -> ColumnElement[bool]
     return found.correlate(resource)
 
 
-def _references(item: Shape, binder: _Binder, access: Access) -> ColumnElement[bool]:
+def _references(item: Shape, binder: _Binder, access: scopes.Shape) -> ColumnElement[bool]:
     target = resource.alias("target")
     wanted = [
         and_(target.c.type.in_(types), target.c.id == binder.next()) for types in item.details
@@ -173,13 +173,13 @@ def _references(item: Shape, binder: _Binder, access: Access) -> ColumnElement[b
     return resource.c.key.in_(sources)
 
 
-def _patient_ids(item: Shape, binder: _Binder, access: Access) -> ColumnElement[bool]:
+def _patient_ids(item: Shape, binder: _Binder, access: scopes.Shape) -> ColumnElement[bool]:
     ids = [binder.next() for _ in item.details]
     asked = select(patient.c.key).where(patient.c.id.in_(ids))
     return resource.c.patient_key.in_(_line(asked))
 
 
-def _patient_identifiers(item: Shape, binder: _Binder, access: Access) -> ColumnElement[bool]:
+def _patient_identifiers(item: Shape, binder: _Binder, access: scopes.Shape) -> ColumnElement[bool]:
     record, found = resource.alias("record"), patient_identifier.c
     pairs = [
         and_(found.system == binder.next(), found.value == binder.next()) for _ in item.details
@@ -207,7 +207,7 @@ def _line(asked: Select[tuple[int]]) -> Select[tuple[int]]:
     return select(line.c[0])
 
 
-def _dates(item: Shape, binder: _Binder, access: Access) -> ColumnElement[bool]:
+def _dates(item: Shape, binder: _Binder, access: scopes.Shape) -> ColumnElement[bool]:
     if item.number == 0:
         updated = resource.c.updated_at
         return or_(*_overlaps(item, binder, updated, updated + 1000))
@@ -246,11 +246,11 @@ def _overlap(
     }[prefix]()
 
 
-def _ids(item: Shape, binder: _Binder, access: Access) -> ColumnElement[bool]:
+def _ids(item: Shape, binder: _Binder, access: scopes.Shape) -> ColumnElement[bool]:
     return resource.c.id.in_([binder.next() for _ in item.details])
 
 
-_COMPILERS: dict[type[Any], Callable[[Shape, _Binder, Access], ColumnElement[bool]]] = {
+_COMPILERS: dict[type[Any], Callable[[Shape, _Binder, scopes.Shape], ColumnElement[bool]]] = {
     Tokens: _tokens,
     References: _references,
     PatientIds: _patient_ids,

@@ -8,16 +8,17 @@ from functools import lru_cache
 from sqlalchemy import ColumnElement, and_, false, or_
 from sqlalchemy.sql.expression import FromClause
 
-from gateway.access.scopes import Access
+from gateway.access.scopes import Shape
 from gateway.store.parameters import SHARED
+from gateway.store.prepared import given
 
 
 @lru_cache(maxsize=4096)
-def guard(access: Access, letter: str, row: FromClause) -> ColumnElement[bool]:
+def guard(access: Shape, letter: str, row: FromClause) -> ColumnElement[bool]:
     """Say which rows of `row` (resource, resource_version or an alias) the caller may see.
 
     `letter` is the interaction: r for read, s for search. resource_version has no type column:
-    its reader checks the scope on the resource row.
+    its reader checks the scope on the resource row. The statement is run with `Access.values`.
     """
     columns = row.c
     conditions = [
@@ -27,8 +28,8 @@ def guard(access: Access, letter: str, row: FromClause) -> ColumnElement[bool]:
     types = access.types(letter)
     if types is not None and "type" in columns:
         conditions.append(_equal(columns.type, types))
-    if access.patient_key is not None:
-        mine = columns.patient_key == access.patient_key
+    if access.confined:
+        mine = columns.patient_key == given("access_patient")
         if "type" in columns:
             mine = or_(mine, and_(columns.patient_key.is_(None), columns.type.in_(sorted(SHARED))))
         conditions.append(mine)

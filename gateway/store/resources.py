@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from gateway.access.scopes import Access
+from gateway.access.scopes import Access, Shape
 from gateway.errors import (
     Gone,
     Hold,
@@ -331,7 +331,7 @@ _COLUMNS = tuple(resource.c[name] for name in Stored._fields)
 
 
 @lru_cache(maxsize=1024)
-def _reading(dialect: Dialect, access: Access) -> Prepared:
+def _reading(dialect: Dialect, access: Shape) -> Prepared:
     statement = (
         select(*_COLUMNS)
         .where(resource.c.type == given("type"), resource.c.id == given("id"))
@@ -341,7 +341,7 @@ def _reading(dialect: Dialect, access: Access) -> Prepared:
 
 
 @lru_cache(maxsize=1024)
-def _reading_earlier(dialect: Dialect, access: Access) -> Prepared:
+def _reading_earlier(dialect: Dialect, access: Shape) -> Prepared:
     earlier = resource_version.c
     statement = (
         select(
@@ -363,14 +363,14 @@ def _reading_earlier(dialect: Dialect, access: Access) -> Prepared:
 
 
 def _newest(connection: Connection, access: Access, type_: str, id_: str) -> Row[Any] | None:
-    statement = _reading(connection.dialect, access)
-    return statement.run(connection, {"type": type_, "id": id_}).first()
+    statement = _reading(connection.dialect, access.shape)
+    return statement.run(connection, {**access.values, "type": type_, "id": id_}).first()
 
 
 def _all_versions(connection: Connection, access: Access, type_: str, id_: str) -> list[Stored]:
     newest = _newest(connection, access, type_, id_)
     if newest is None:
         return []
-    statement = _reading_earlier(connection.dialect, access)
-    earlier = statement.run(connection, {"type": type_, "id": id_})
+    statement = _reading_earlier(connection.dialect, access.shape)
+    earlier = statement.run(connection, {**access.values, "type": type_, "id": id_})
     return [Stored._make(newest), *(Stored._make(row) for row in earlier)]

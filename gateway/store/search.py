@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import ColumnElement
 
+from gateway.access import scopes
 from gateway.access.scopes import Access
 from gateway.errors import TooCostly
 from gateway.store.conditions import Shape, named, plan, shape
@@ -62,8 +63,10 @@ def search(connection: Connection, access: Access, query: Query) -> Page:
     if query.count_only:
         return Page(query, total=_total(connection, access, query))
     shapes = tuple(shape(condition) for condition in query.conditions)
-    statement = _paging(connection.dialect, access, query.type, shapes, query.sort, bool(position))
-    values = named(query.conditions) | {"limit": query.count + 1}
+    statement = _paging(
+        connection.dialect, access.shape, query.type, shapes, query.sort, bool(position)
+    )
+    values = {**named(query.conditions), **access.values, "limit": query.count + 1}
     if position:
         values |= {"after_value": position[0], "after_key": position[1]}
     rows = statement.run(connection, values).all()
@@ -80,12 +83,15 @@ def search(connection: Connection, access: Access, query: Query) -> Page:
 
 def _total(connection: Connection, access: Access, query: Query) -> int:
     shapes = tuple(shape(condition) for condition in query.conditions)
-    statement = _counting(connection.dialect, access, query.type, shapes)
-    return int(statement.run(connection, named(query.conditions)).scalar_one())
+    statement = _counting(connection.dialect, access.shape, query.type, shapes)
+    values = {**named(query.conditions), **access.values}
+    return int(statement.run(connection, values).scalar_one())
 
 
 @lru_cache(maxsize=1024)
-def _counting(dialect: Dialect, access: Access, type_: str, shapes: tuple[Shape, ...]) -> Prepared:
+def _counting(
+    dialect: Dialect, access: scopes.Shape, type_: str, shapes: tuple[Shape, ...]
+) -> Prepared:
     planned = plan(access, type_, shapes)
     counted = select(func.count()).select_from(planned.source).where(*planned.where)
     return prepare(dialect, counted)
@@ -94,7 +100,7 @@ def _counting(dialect: Dialect, access: Access, type_: str, shapes: tuple[Shape,
 @lru_cache(maxsize=1024)
 def _paging(
     dialect: Dialect,
-    access: Access,
+    access: scopes.Shape,
     type_: str,
     shapes: tuple[Shape, ...],
     sort: Sort,
@@ -132,8 +138,9 @@ def _included(
     if not query.includes or not matches:
         return ()
     keys = [match.key for match in matches]
-    statement = _following(connection.dialect, access, query.includes)
-    found = statement.run(connection, {"keys": many(connection.dialect, keys)}).all()
+    statement = _following(connection.dialect, access.shape, query.includes)
+    values = {**access.values, "keys": many(connection.dialect, keys)}
+    found = statement.run(connection, values).all()
     if len(found) > _INCLUDED_MAX:
         raise TooCostly("too many included resources: ask for fewer with _count")
     own = set(keys)
@@ -141,7 +148,7 @@ def _included(
 
 
 @lru_cache(maxsize=1024)
-def _following(dialect: Dialect, access: Access, includes: tuple[Include, ...]) -> Prepared:
+def _following(dialect: Dialect, access: scopes.Shape, includes: tuple[Include, ...]) -> Prepared:
     statement = (
         select(*_COLUMNS)
         .where(resource.c.key.in_(_followed(dialect, includes)))
