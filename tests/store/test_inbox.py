@@ -143,7 +143,7 @@ def test_the_same_message_from_many_threads_is_work_once(database: Database) -> 
         {"received_at": "noon"}, {"duplicate_of": 999_999}, {"sender": object()},
         {"received_at": 2**70},
     ],
-    ids=str,
+    ids=lambda poison: "+".join(f"{name}:{type(poison[name]).__name__}" for name in poison),
 )  # fmt: skip
 def test_one_that_the_store_refuses_takes_no_other_with_it(
     database: Database, poison: dict[str, object]
