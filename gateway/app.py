@@ -13,6 +13,7 @@ from pathlib import Path
 
 from flask import Flask, request
 
+from gateway.access.policy import Policy, load_policy
 from gateway.access.scopes import SEND_HL7
 from gateway.config import Settings, load_settings
 from gateway.errors import Forbidden, InvalidSetting
@@ -67,6 +68,7 @@ class Parts:
     database: Database
     mappings: Mappings
     sources: Sources
+    policy: Policy
 
     def intake(self) -> Intake:
         """Return what the doors need."""
@@ -79,7 +81,7 @@ class Parts:
     def office(self) -> Office:
         """Return what filing needs."""
         files = Files(self.settings.data / "files")
-        return Office(self.database, files, self.mappings, self.settings, now_micros)
+        return Office(self.database, files, self.mappings, self.settings, now_micros, self.policy)
 
     def listener(self, intake: Intake | None = None) -> MllpListener:
         """Return the MLLP doors, not yet open; raises InvalidSetting when there is none."""
@@ -131,7 +133,7 @@ def open_parts(settings: Settings, *, upgrade: bool = False) -> Parts:
     for one in sources.known:
         if unknown := sorted(set(one.senders) - mappings.by_name.keys()):
             raise InvalidSetting(f"no such sender: {unknown[0]}", where=f"sources [{one.name}]")
-    return Parts(settings, database, mappings, sources)
+    return Parts(settings, database, mappings, sources, load_policy(settings.policy))
 
 
 def create_app(settings: Settings | None = None) -> Flask:

@@ -5,6 +5,7 @@ from decimal import Decimal
 import orjson
 import pytest
 
+from gateway.access.scopes import Access
 from gateway.errors import (
     Forbidden,
     Gone,
@@ -150,14 +151,16 @@ def test_a_type_without_scope_is_forbidden(database: Database) -> None:
 
 
 @pytest.mark.parametrize(
-    "narrower", [{"record_classes": frozenset({"research"})}, {"patient_key": 999_999}]
+    "access",
+    [
+        scoped("system/*.rs", record_classes=["research"]),
+        scoped("patient/*.rs", patient="somebody-else"),
+        scoped("patient/*.rs"),
+    ],
 )
-def test_what_may_not_be_seen_is_not_found(
-    database: Database, key: int, narrower: dict[str, object]
-) -> None:
+def test_what_may_not_be_seen_is_not_found(database: Database, key: int, access: Access) -> None:
     with database.write() as connection:
         add_report(connection, "r1", "p1", key)
-    access = scoped("system/*.rs", **narrower)
     with database.read() as connection:
         for reading in (read, history):
             with pytest.raises(NotFound):
