@@ -27,6 +27,7 @@ from gateway.receive.http import hl7_blueprint
 from gateway.receive.mllp import MllpListener
 from gateway.receive.status import status_blueprint
 from gateway.receive.tls import ServerTls, tls_files
+from gateway.serve.access import access_blueprint
 from gateway.serve.fhir.views import fhir_blueprint
 from gateway.serve.health import health_blueprint
 from gateway.serve.metrics import metrics_blueprint
@@ -42,7 +43,8 @@ from gateway.translate.mapping import Mappings, load_mappings
 from gateway.watch import Watch
 from gateway.worker import Worker
 
-_EXTRAS = ("message_key", "part", "source", "sender", "answer", "state", "reason", "urgency")
+_EXTRAS = ("message_key", "part", "source", "sender", "answer", "state", "reason", "urgency",
+           "grant")  # fmt: skip
 
 
 def mappings_folder(settings: Settings) -> Path:
@@ -160,6 +162,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     app.register_blueprint(fhir_blueprint(server))
     app.register_blueprint(smart_blueprint(server))
+    app.register_blueprint(access_blueprint(server))
     app.register_blueprint(health_blueprint(parts.database, settings.tls_certificate))
     app.register_blueprint(metrics_blueprint(parts.database, settings, now_micros))
     app.register_blueprint(status_blueprint(parts.database, sender, now_micros))

@@ -38,6 +38,7 @@ class Grant:
     restricted: bool = False
     key: int = 0
     ended_by: str = ""
+    ended_why: str = ""
     reviewed_by: str = ""
 
 
@@ -56,7 +57,7 @@ def add_grant(connection: Connection, asked: Grant) -> int:
         raise InvalidRequest("a grant needs a reason", where="reason")
     report_key, patient_key = _report(connection, asked.report), None
     if report_key is None:
-        patient_key = _patient(connection, asked.patient)
+        patient_key = patients.key_of(connection, asked.patient)
     else:
         query = select(report.c.patient_key).where(report.c.key == report_key)
         patient_key = connection.execute(query).scalar()
@@ -83,10 +84,10 @@ def unreviewed(connection: Connection) -> list[Grant]:
     return [_read(row) for row in connection.execute(query.order_by(_grant.key))]
 
 
-def revoke_grant(connection: Connection, key: int, who: str, now: int) -> None:
+def revoke_grant(connection: Connection, key: int, who: str, why: str, now: int) -> None:
     """End a grant now; raises NotFound for one that is not there or has ended."""
     query = update(access_grant).where(_grant.key == key, _grant.expires_at > now)
-    if not connection.execute(query.values(expires_at=now, ended_by=who)).rowcount:
+    if not connection.execute(query.values(expires_at=now, ended_by=who, ended_why=why)).rowcount:
         raise NotFound("there is no such grant, or it has ended")
 
 
@@ -107,14 +108,6 @@ def _report(connection: Connection, id_: str) -> int | None:
     if found is None:
         raise NotFound("there is no such report")
     return int(found)
-
-
-def _patient(connection: Connection, id_: str) -> int:
-    query = select(patient.c.key).where(patient.c.id == id_)
-    found = connection.execute(query).scalar()
-    if found is None:
-        raise NotFound("there is no such patient")
-    return patients.survivor(connection, int(found))
 
 
 def _all() -> Select[Any]:

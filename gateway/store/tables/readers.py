@@ -48,6 +48,7 @@ access_grant = Table(
     Column("given_by", String, nullable=False, server_default=""),
     Column("given_at", Instant, nullable=False, server_default="0"),
     Column("ended_by", String, nullable=False, server_default="", comment="who revoked it"),
+    Column("ended_why", String, nullable=False, server_default=""),
     Column("reviewed_by", String, nullable=False, server_default="",
            comment="who looked into a break-glass"),
     Index("ix_access_grant_patient", "patient_key", "grantee"),

@@ -102,6 +102,7 @@ def _extend_grant() -> None:
         sa.Column("given_at", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("ended_by", sa.String(), server_default="", nullable=False,
                   comment="who revoked it"),
+        sa.Column("ended_why", sa.String(), server_default="", nullable=False),
         sa.Column("reviewed_by", sa.String(), server_default="", nullable=False,
                   comment="who looked into a break-glass"),
     ):
