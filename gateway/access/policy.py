@@ -211,14 +211,14 @@ def _policy(given: Mapping[str, Any]) -> Policy:
 def _role(before: Role, table: Any, where: str) -> Role:
     values: dict[str, Any] = {}
     for key, value in _table(table, where).items():
-        place = f"{where}] {key}"
+        place = f"[{where}] {key}"
         if key not in _KINDS:
-            raise InvalidSetting("there is no such key", where=f"policy [{place}")
+            raise InvalidSetting("there is no such key", where=f"policy {place}")
         kind = _KINDS[key]
         if kind is tuple:
             values[key] = _texts(value, place)
         elif type(value) is not kind or (kind is int and value < 0):
-            raise InvalidSetting("not of the right kind", where=f"policy [{place}")
+            raise InvalidSetting("not of the right kind", where=f"policy {place}")
         else:
             values[key] = value
     made = replace(before, **values)

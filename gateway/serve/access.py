@@ -41,11 +41,13 @@ def access_blueprint(server: Server) -> Blueprint:
     @blueprint.post("/break-glass")
     def break_glass() -> Response:
         access = server.bearers.access(request.headers.get("Authorization"))
+        target = "Patient"
         try:
             asked = _asked()
+            target = f"Patient/{asked.patient}"
             return _break(server, access, asked)
         except GatewayError as error:
-            _record(server, access, "Patient", error.status)
+            _record(server, access, target, error.status)
             raise
 
     return blueprint
