@@ -13,6 +13,7 @@ from pathlib import Path
 
 from flask import Flask, request
 
+from gateway.access.policy import Policy, load_policy
 from gateway.access.scopes import SEND_HL7
 from gateway.config import Settings, load_settings
 from gateway.errors import Forbidden, InvalidSetting
@@ -26,6 +27,7 @@ from gateway.receive.http import hl7_blueprint
 from gateway.receive.mllp import MllpListener
 from gateway.receive.status import status_blueprint
 from gateway.receive.tls import ServerTls, tls_files
+from gateway.serve.access import access_blueprint
 from gateway.serve.fhir.views import fhir_blueprint
 from gateway.serve.health import health_blueprint
 from gateway.serve.metrics import metrics_blueprint
@@ -41,7 +43,8 @@ from gateway.translate.mapping import Mappings, load_mappings
 from gateway.watch import Watch
 from gateway.worker import Worker
 
-_EXTRAS = ("message_key", "part", "source", "sender", "answer", "state", "reason", "urgency")
+_EXTRAS = ("message_key", "part", "source", "sender", "answer", "state", "reason", "urgency",
+           "grant")  # fmt: skip
 
 
 def mappings_folder(settings: Settings) -> Path:
@@ -67,6 +70,7 @@ class Parts:
     database: Database
     mappings: Mappings
     sources: Sources
+    policy: Policy
 
     def intake(self) -> Intake:
         """Return what the doors need."""
@@ -79,7 +83,7 @@ class Parts:
     def office(self) -> Office:
         """Return what filing needs."""
         files = Files(self.settings.data / "files")
-        return Office(self.database, files, self.mappings, self.settings, now_micros)
+        return Office(self.database, files, self.mappings, self.settings, now_micros, self.policy)
 
     def listener(self, intake: Intake | None = None) -> MllpListener:
         """Return the MLLP doors, not yet open; raises InvalidSetting when there is none."""
@@ -131,7 +135,7 @@ def open_parts(settings: Settings, *, upgrade: bool = False) -> Parts:
     for one in sources.known:
         if unknown := sorted(set(one.senders) - mappings.by_name.keys()):
             raise InvalidSetting(f"no such sender: {unknown[0]}", where=f"sources [{one.name}]")
-    return Parts(settings, database, mappings, sources)
+    return Parts(settings, database, mappings, sources, load_policy(settings.policy))
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -158,6 +162,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     app.register_blueprint(fhir_blueprint(server))
     app.register_blueprint(smart_blueprint(server))
+    app.register_blueprint(access_blueprint(server))
     app.register_blueprint(health_blueprint(parts.database, settings.tls_certificate))
     app.register_blueprint(metrics_blueprint(parts.database, settings, now_micros))
     app.register_blueprint(status_blueprint(parts.database, sender, now_micros))

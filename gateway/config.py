@@ -22,6 +22,7 @@ class Settings:
     database: str = ""
     mappings: Path | None = None
     sources: Path | None = None
+    policy: Path | None = None
     base_url: str = "http://127.0.0.1:8000"
     host: str = "127.0.0.1"
     port: int = 8000
@@ -140,5 +141,5 @@ def _check(settings: Settings) -> None:
             raise InvalidSetting("must be greater than zero", where=name)
 
 
-_PATHS = ("data", "mappings", "sources", "tls_certificate", "tls_key", "tls_client_ca")
+_PATHS = ("data", "mappings", "sources", "policy", "tls_certificate", "tls_key", "tls_client_ca")
 _DEFAULTS = Settings()

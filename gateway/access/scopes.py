@@ -1,43 +1,42 @@
-"""SMART scopes in, one `Access` value out: what a caller may see.
+"""SMART scopes: read, written, narrowed and compared by meaning.
 
-Scope grammar: SMART App Launch 2.2, "Scopes for requesting FHIR Resources". v1 `.read`,
-`.write` and `.*` mean `rs`, `cud` and `cruds`. Letters must stand in the order `cruds`.
-Scopes narrowed by a search query are not understood, so they grant nothing.
+Grammar: SMART App Launch 2.2, "Scopes for requesting FHIR Resources". v1 `.read`, `.write` and
+`.*` mean `rs`, `cud` and `cruds`. v2 letters stand in the order `cruds`; a v2 scope may be
+narrowed by `?category=` and `?code=`: `&` is AND, a comma is OR. Whatever else is written, an
+unknown parameter or an escape included, is no scope and grants nothing.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
-from gateway.errors import Forbidden
+from gateway.access.access import OLD_LETTERS
+from gateway.access.access import Access as Access
+from gateway.access.access import Constraint as Constraint
+from gateway.access.access import Right as Right
+from gateway.access.access import Scope as Scope
+from gateway.access.access import Shape as Shape
 
 SEND_HL7 = "gateway/hl7.send"
 """Allows pushing HL7 messages over HTTP; it reads nothing."""
 
-OTHER_SCOPES = frozenset({SEND_HL7})
+INTROSPECT = "gateway/introspect"
+"""Allows asking what a token stands for."""
+
+LAUNCH_SCOPES = frozenset({"launch", "launch/patient", "launch/encounter"})
+IDENTITY_SCOPES = frozenset({"openid", "fhirUser", "profile"})
+REFRESH_SCOPES = frozenset({"offline_access", "online_access"})
+OTHER_SCOPES = LAUNCH_SCOPES | IDENTITY_SCOPES | REFRESH_SCOPES | {SEND_HL7, INTROSPECT}
+"""Scopes that are not about resources."""
 
 _LETTERS = "cruds"
-_SCOPE = re.compile(r"(system)/(\*|[A-Z][A-Za-z]+)\.(\*|read|write|(?=[cruds])c?r?u?d?s?)")
-_OLD = {"read": "rs", "write": "cud", "*": "cruds"}
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """One resource scope: `level/type.letters`; `old` when it was written as in SMART v1."""
-
-    level: str
-    type: str
-    letters: str
-    old: bool = False
-
-    def text(self) -> str:
-        """Write the scope, as v1 where it was asked as v1 and v1 can say it."""
-        words = {letters: word for word, letters in _OLD.items()}
-        letters = words.get(self.letters, self.letters) if self.old else self.letters
-        return f"{self.level}/{self.type}.{letters}"
+_SCOPE = re.compile(
+    r"(patient|user|system)/(\*|[A-Z][A-Za-z]+)\.(\*|read|write|(?=[cruds])c?r?u?d?s?)(?:\?(.+))?"
+)
+_CONSTRAINT = re.compile(r"(category|code)=([^&=]+)")
+_TOKEN = re.compile(r"(?:[^\s|,&%\\]+\|)?[^\s|,&%\\]+")
 
 
 def parse_scope(text: str) -> Scope | None:
@@ -45,69 +44,39 @@ def parse_scope(text: str) -> Scope | None:
     found = _SCOPE.fullmatch(text)
     if not found:
         return None
-    old = found[3] in _OLD
-    return Scope(found[1], found[2], _OLD.get(found[3], found[3]), old)
+    level, type_, letters, query = found.groups()
+    old = letters in OLD_LETTERS
+    if query is None:
+        return Scope(level, type_, OLD_LETTERS.get(letters, letters), old)
+    constraints = [_constraint(one) for one in query.split("&")]
+    if old or None in constraints:
+        return None
+    return Scope(level, type_, letters, False, tuple(one for one in constraints if one))
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What of an Access decides the SQL; everything else of it is a value of that SQL."""
-
-    scopes: tuple[Scope, ...]
-    record_classes: tuple[str, ...]
-    confined: bool
-
-    def types(self, letter: str) -> frozenset[str] | None:
-        """Return the types on which `letter` is allowed; None when it is every type."""
-        allowed = frozenset(scope.type for scope in self.scopes if letter in scope.letters)
-        return None if "*" in allowed else allowed
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """Everything that decides what one caller may read; every query must be given one.
-
-    `record_classes` and `patient_key` narrow further; `others` are granted scopes that are not
-    about resources. The store compiles `shape` to SQL, once for all callers of one shape, and
-    runs that with `values`.
-    """
-
-    client: str
-    scopes: tuple[Scope, ...]
-    record_classes: frozenset[str] = frozenset({"nhs"})
-    patient_key: int | None = None
-    others: frozenset[str] = frozenset()
-    shape: Shape = field(init=False, repr=False, compare=False)
-    values: Mapping[str, Any] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        """Derive once what every query asks for."""
-        confined = self.patient_key is not None
-        shape = Shape(self.scopes, tuple(sorted(self.record_classes)), confined)
-        object.__setattr__(self, "shape", shape)
-        object.__setattr__(self, "values", {"access_patient": self.patient_key} if confined else {})
-
-    def allows(self, type_: str, letter: str) -> bool:
-        """Whether the scopes allow interaction `letter` (c, r, u, d or s) on a type."""
-        return any(letter in scope.letters and scope.type in ("*", type_) for scope in self.scopes)
-
-    def require(self, type_: str, letter: str) -> None:
-        """Raise Forbidden unless the scopes allow interaction `letter` on a type."""
-        if not self.allows(type_, letter):
-            raise Forbidden(f"needs the scope system/{type_}.{letter}")
-
-    def require_scope(self, scope: str) -> None:
-        """Raise Forbidden unless a scope that is not about resources was granted."""
-        if scope not in self.others:
-            raise Forbidden(f"needs the scope {scope}")
+def _constraint(text: str) -> Constraint | None:
+    found = _CONSTRAINT.fullmatch(text)
+    values = found[2].split(",") if found else []
+    if not found or not all(_TOKEN.fullmatch(one) for one in values):
+        return None
+    return Constraint(found[1], tuple(values))
 
 
 def access_for(client: str, scopes: Iterable[str]) -> Access:
-    """Build the Access of a client from its granted scope texts."""
-    given = tuple(scopes)
+    """Build the Access of a system client that may read all of record class nhs.
+
+    What a caller really may is for `policy.access` to say; scopes of a person grant nothing here.
+    """
+    resources, others = parse_scopes(scopes)
+    system = tuple(scope for scope in resources if scope.level == "system")
+    return Access(client, system, others=others)
+
+
+def parse_scopes(texts: Iterable[str]) -> tuple[tuple[Scope, ...], frozenset[str]]:
+    """Part scopes into those about resources and the others; what is neither is left out."""
+    given = tuple(texts)
     parsed = (parse_scope(text) for text in given)
-    others = frozenset(given) & OTHER_SCOPES
-    return Access(client, tuple(scope for scope in parsed if scope), others=others)
+    return tuple(scope for scope in parsed if scope), frozenset(given) & OTHER_SCOPES
 
 
 def narrow(asked: str, allowance: str) -> str:
@@ -116,24 +85,72 @@ def narrow(asked: str, allowance: str) -> str:
     By meaning, not by spelling: `system/*.rs` covers `system/Patient.r`, and asking for more
     than is allowed gives the part that is. Empty when nothing is left.
     """
-    allowed = access_for("", allowance.split())
+    allowed, others = parse_scopes(allowance.split())
     granted: dict[str, None] = {}
     for text in asked.split():
-        if text in allowed.others:
+        if text in others:
             granted[text] = None
         elif scope := parse_scope(text):
             granted.update(dict.fromkeys(part.text() for part in _parts(scope, allowed)))
     return " ".join(granted)
 
 
-def _parts(asked: Scope, allowed: Access) -> Iterator[Scope]:
-    types = [asked.type]
-    if asked.type == "*":
-        types += sorted({scope.type for scope in allowed.scopes} - {"*"})
-    everywhere = ""
-    for type_ in types:
-        letters = "".join(x for x in _LETTERS if x in asked.letters and allowed.allows(type_, x))
-        if letters and letters != everywhere:
-            yield Scope(asked.level, type_, letters, asked.old)
-        if type_ == "*":
-            everywhere = letters
+def covers(wider: str, narrower: str) -> bool:
+    """Whether everything that `narrower` grants is granted by `wider` too (RFC 6749, 6)."""
+    allowed, others = parse_scopes(wider.split())
+    for text in narrower.split():
+        scope = parse_scope(text)
+        if scope is None:
+            if text not in others:
+                return False
+        elif _letters(scope, allowed) != set(scope.letters):
+            return False
+    return True
+
+
+def _letters(scope: Scope, allowed: Iterable[Scope]) -> set[str]:
+    """Which letters of a scope others allow for all that it is about."""
+    return {
+        letter
+        for one in allowed
+        if one.level == scope.level and one.type in ("*", scope.type)
+        if all(_implied(it, scope.constraints) for it in one.constraints)
+        for letter in one.letters
+        if letter in scope.letters
+    }
+
+
+def _implied(wanted: Constraint, given: Iterable[Constraint]) -> bool:
+    """Whether what meets all of `given` meets `wanted`."""
+    return any(
+        one.parameter == wanted.parameter
+        and all(any(_wider(wide, value) for wide in wanted.values) for value in one.values)
+        for one in given
+    )
+
+
+def _wider(wide: str, value: str) -> bool:
+    # A code alone is that code of any system.
+    return value == wide or ("|" not in wide and value.endswith(f"|{wide}"))
+
+
+def _parts(asked: Scope, allowed: tuple[Scope, ...]) -> Iterator[Scope]:
+    """Yield the parts of a scope that are allowed, wider ones first, none that is in another."""
+    mine = [one for one in allowed if one.level == asked.level]
+    types = {one.type for one in mine if asked.type in ("*", one.type)}
+    places = [asked.type, *sorted(types - {asked.type})]
+    narrowings = dict.fromkeys(((), *(one.constraints for one in mine)))
+    granted: list[Scope] = []
+    for type_, constraints in ((one, two) for two in narrowings for one in places):
+        part = replace(asked, type=type_, constraints=_both(asked.constraints, constraints))
+        found = _letters(part, mine)
+        if found and found != _letters(part, granted):
+            letters = "".join(letter for letter in _LETTERS if letter in found)
+            granted.append(replace(part, letters=letters, old=asked.old and not part.constraints))
+            yield granted[-1]
+
+
+def _both(one: tuple[Constraint, ...], other: tuple[Constraint, ...]) -> tuple[Constraint, ...]:
+    """Return constraints that mean both, without those that follow from the others."""
+    kept = tuple(it for it in one if not _implied(it, set(other) - set(one)))
+    return kept + tuple(it for it in other if not _implied(it, kept))

@@ -11,6 +11,7 @@ from gateway.cli.administration import client, db, token
 from gateway.cli.check import check
 from gateway.cli.conformance import profiles, validate
 from gateway.cli.files import send, translate
+from gateway.cli.grants import grant
 from gateway.cli.messages import messages
 from gateway.cli.patients import patients
 from gateway.cli.reconcile import reconcile_command
@@ -39,6 +40,6 @@ def main() -> None:
 for _command in (
     up, serve, listen, work, demo, translate, check, send, messages, client, token, db,
     validate, profiles, reconcile_command, patients, backup_command,
-    restore_command, purge_command,
+    restore_command, purge_command, grant,
 ):  # fmt: skip
     main.add_command(_command)

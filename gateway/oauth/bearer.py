@@ -10,7 +10,8 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
-from gateway.access.scopes import Access, access_for
+from gateway.access.policy import DEFAULT, Caller, Policy
+from gateway.access.scopes import Access
 from gateway.errors import Unauthorized
 from gateway.store.clients import find_token, last_revocation, revoke_token, token_digest
 from gateway.store.database import Database
@@ -28,8 +29,10 @@ class _Known(NamedTuple):
 class Bearers:
     """Resolves bearer tokens; `clock` gives microseconds since 1970."""
 
-    def __init__(self, database: Database, clock: Callable[[], int]) -> None:
-        self._database, self._clock = database, clock
+    def __init__(
+        self, database: Database, clock: Callable[[], int], policy: Policy = DEFAULT
+    ) -> None:
+        self._database, self._clock, self._policy = database, clock, policy
         self._known: dict[str, _Known] = {}
         self._lock = threading.Lock()
         self._asked_at = self._revoked_at = 0
@@ -44,7 +47,7 @@ class Bearers:
         known = self._known.get(digest)
         if known is None or known.until <= now:
             known = self._find(digest, now)
-        return known.access
+        return known.access.at(now)
 
     def revoke(self, token: str) -> None:
         """Revoke a token: at once here, within a second in every other process."""
@@ -59,7 +62,8 @@ class Bearers:
             self._known.pop(digest, None)
             raise Unauthorized("the access token is unknown, expired or revoked")
         until = min(token.expires_at, now + _REMEMBER)
-        known = _Known(access_for(token.client_id, token.scope.split()), until)
+        caller = Caller(token.client_id, tuple(token.scope.split()))
+        known = _Known(self._policy.access(caller, now), until)
         if len(self._known) >= _REMEMBERED_MAX:
             self._known.clear()
         self._known[digest] = known

@@ -10,11 +10,13 @@ import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
+from gateway.access.policy import DEFAULT, Policy
 from gateway.config import Settings
 from gateway.errors import GatewayError, Hold, IdentityHold, StoreUnavailable, VersionConflict
 from gateway.fhir.conformance import check, check_all
 from gateway.identify.match import Issuers
 from gateway.parse.er7 import split
+from gateway.pipeline.boards import relate_patient
 from gateway.pipeline.flags import flag, report_name, unflag
 from gateway.pipeline.merges import Merger
 from gateway.pipeline.patients import update_patient
@@ -46,6 +48,7 @@ class Office:
     mappings: Mappings
     settings: Settings
     clock: Callable[[], int]
+    policy: Policy = DEFAULT
 
     @property
     def issuers(self) -> Issuers:
@@ -147,8 +150,9 @@ def file_translation(
     """Write all that a part means and return the references; raises IdentityHold to hold it."""
     outcome = _others(connection, part, office, translation, mapping, now)
     publisher = Publisher(
-        connection, part, mapping, office.issuers, now, check_all, _rereader(connection, office)
-    )
+        connection, part, mapping, office.issuers, now, check_all, _rereader(connection, office),
+        office.policy,
+    )  # fmt: skip
     for report in translation.reports:
         outcome += publisher.publish(report)
     if part.attempts:  # it was held once, and flagged reports then
@@ -178,10 +182,11 @@ def _others(
     outcome: list[str] = []
     for update in translation.patients:
         outcome += update_patient(connection, update, part, mapping, office.issuers, now)
+        relate_patient(connection, office.policy, outcome[-1], now)
     merger = Merger(connection, part, mapping, office.issuers, now, check)
     for merge in translation.merges:
         outcome += merger.merge(merge)
-    registrar = Registrar(connection, part, mapping, office.issuers, now, check)
+    registrar = Registrar(connection, part, mapping, office.issuers, now, check, office.policy)
     for request in translation.requests:
         outcome += registrar.file(request)
     return outcome

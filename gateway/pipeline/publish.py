@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from gateway.access.policy import DEFAULT, Policy
 from gateway.errors import Hold, IdentityHold
 from gateway.fhir.bundle import to_json
 from gateway.fhir.composed import Composed, Context
@@ -18,6 +19,7 @@ from gateway.fhir.genomics import compose
 from gateway.identify.match import Issuers, Known, decide, trusted
 from gateway.identify.version import Edition, Stands, stands
 from gateway.pipeline import documents
+from gateway.pipeline.boards import label_of, relate_report
 from gateway.pipeline.flags import laboratory_key
 from gateway.pipeline.requests import answer_order, find_order, note_order
 from gateway.report import FINDINGS, Report
@@ -48,6 +50,7 @@ class Publisher:
     now: int
     check: Callable[[Iterable[Any]], None]
     reread: Callable[[int, str], Report]
+    policy: Policy = DEFAULT
 
     def publish(self, report: Report) -> list[str]:
         """File a report and return references; raises IdentityHold or InvalidContent to hold it."""
@@ -73,7 +76,9 @@ class Publisher:
             log.warning("a late version is kept and not published", extra={"part": self.part.key})
         if beside:
             kept = documents.beside(made)
-            save(self.connection, [self._version(one, known) for one in kept], self.now)
+            label = label_of(report, standing.confidentiality)
+            new = [self._version(one, known, standing.key, label) for one in kept]
+            save(self.connection, new, self.now)
         elif (stood.source.digest, stood.status) != (standing.content_digest, standing.status):
             self._stand(report, known, standing, ids, stood, made)
         if report.document:
@@ -216,7 +221,8 @@ class Publisher:
         ordered = self._ordered(report, known, ids)
         # The order is its own: what the laboratory says about it does not replace it.
         own = [one for one in made if one.type != ORDER or not ordered]
-        versions = [self._version(one, known) for one in own]
+        label = label_of(report, standing.confidentiality)
+        versions = [self._version(one, known, standing.key, label) for one in own]
         versions += self._withdrawn(report, known, dropped)
         saved = save(self.connection, versions, self.now)
         if ordered:
@@ -224,6 +230,9 @@ class Publisher:
         elif ORDER in ids.known:
             sender = self.mapping.sender.name
             note_order(self.connection, report.order, known.key, sender, ids.known[ORDER][1])
+        relate_report(
+            self.connection, self.policy, report, known.key, standing.key, ordered, self.now
+        )
         reports.replace_occurrences(
             self.connection, standing.key,
             _occurrences(report, known, standing, made, saved, self.now),
@@ -231,10 +240,10 @@ class Publisher:
         reports.change(self.connection, standing.key, {
             "patient_key": known.key, "status": report.status, "flagged": False,
             "record_class": report.record_class, "tested_subject": report.tested_subject,
-            **_milestones(report), "published_at": self.now,
+            **_milestones(report), "published_at": self.now, "confidentiality": label,
         })  # fmt: skip
 
-    def _version(self, one: Composed, known: Indexed) -> NewVersion:
+    def _version(self, one: Composed, known: Indexed, key: int, label: str) -> NewVersion:
         content = dict(one.resource)
         id_ = content.pop("id")
         digest = None
@@ -244,7 +253,11 @@ class Publisher:
             reports.add_file(self.connection, digest, size, one.attachment.media_type, self.now)
         owner = None if one.shared and one.type != "Patient" else known.key
         record_class = "nhs" if one.shared else self.mapping.sender.record_class
-        return NewVersion(one.type, id_, content, owner, record_class, digest)
+        if one.shared:
+            return NewVersion(one.type, id_, content, owner, record_class, digest)
+        return NewVersion(
+            one.type, id_, content, owner, record_class, digest, owner=key, confidentiality=label
+        )
 
     def _dropped(self, report: Report, ids: Identities, roles: set[str]) -> dict[str, NewVersion]:
         """What the report said before and does not say now, by reference."""

@@ -13,11 +13,13 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from gateway.access.policy import DEFAULT, Policy
 from gateway.errors import Hold, IdentityHold, InvalidContent
 from gateway.fhir.composed import Composed, Context
 from gateway.fhir.order import ROLE, compose_request, notes
 from gateway.identify.match import Issuers, Known, decide
 from gateway.identify.referral import subject_of
+from gateway.pipeline.boards import relate_order
 from gateway.report import Order
 from gateway.request import Request
 from gateway.store import orders, patients, reports, work
@@ -89,6 +91,7 @@ class Registrar:
     issuers: Issuers
     now: int
     check: Callable[[Any], None]
+    policy: Policy = DEFAULT
 
     def file(self, request: Request) -> list[str]:
         """File an order and return its reference; raises IdentityHold to hold it.
@@ -112,6 +115,7 @@ class Registrar:
         request = replace(request, patient=known.demographics)
         made = self._made(request, placed, known)
         self._write(made, placed, known)
+        relate_order(self.connection, self.policy, request.order, known.key, -placed.key, self.now)
         orders.change(self.connection, placed.key, {
             "ordered": True, "status": request.status, "clock": clock, "sent_at": sent,
             "organisation": self._organisation(request, placed),
@@ -192,7 +196,7 @@ class Registrar:
 
     def _write(self, made: tuple[Composed, ...], placed: Placed, known: Indexed) -> None:
         """Save what is new, and a Provenance only where something is."""
-        said = [self._version(one, known) for one in made if one.type != "Provenance"]
+        said = [self._version(one, known, placed) for one in made if one.type != "Provenance"]
         if any(one.type == "Patient" for one in made):
             said += self._dropped({one.role for one in made}, placed, known)
         if not any(one.changed for one in save(self.connection, said, self.now)):
@@ -201,15 +205,16 @@ class Registrar:
         written = {f"{one.type}/{one.id}" for one in said}
         (provenance,) = (one for one in made if one.type == "Provenance")
         targets = [one for one in provenance.resource["target"] if one["reference"] in written]
-        why = self._version(_with(provenance, {"target": targets}), known)
+        why = self._version(_with(provenance, {"target": targets}), known, placed)
         save(self.connection, [why], self.now)
 
-    def _version(self, one: Composed, known: Indexed) -> NewVersion:
+    def _version(self, one: Composed, known: Indexed, placed: Placed) -> NewVersion:
         content = dict(one.resource)
         id_ = content.pop("id")
         owner = None if one.type in _SHARED else known.key
         record_class = "nhs" if one.shared else self.mapping.sender.record_class
-        return NewVersion(one.type, id_, content, owner, record_class)
+        order = 0 if one.shared else -placed.key
+        return NewVersion(one.type, id_, content, owner, record_class, owner=order)
 
     def _dropped(self, roles: set[str], placed: Placed, known: Indexed) -> list[NewVersion]:
         """An answer that a changed order does not give any more was entered in error."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from gateway.access.policy import Policy, load_policy
 from gateway.config import Settings
 from gateway.oauth.bearer import Bearers
 from gateway.oauth.token import TokenEndpoint
@@ -26,6 +27,7 @@ class Server:
     bearers: Bearers
     tokens: TokenEndpoint
     rules: Rules
+    policy: Policy
     clock: Callable[[], int]
 
 
@@ -50,13 +52,15 @@ def open_server(
         page_size=settings.page_size,
         page_size_max=settings.page_size_max,
     )
+    policy = load_policy(settings.policy)
     return Server(
         settings=settings,
         database=database,
         files=Files(settings.data / "files"),
         journal=Journal(settings.data / "audit"),
-        bearers=Bearers(database, clock),
+        bearers=Bearers(database, clock, policy),
         tokens=TokenEndpoint(database, token_url(settings), settings.token_seconds, clock),
         rules=rules,
+        policy=policy,
         clock=clock,
     )

@@ -169,6 +169,7 @@ def _references(item: Shape, binder: _Binder, access: scopes.Shape) -> ColumnEle
         select(index_reference.c.source_key)
         .join(target, target.c.key == index_reference.c.target_key)
         .where(index_reference.c.parameter == item.number, or_(false(), *wanted))
+        .where(guard(access, "s", target))
     )
     return resource.c.key.in_(sources)
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, Table, insert, literal, select, update
 
 from gateway.store.tables import (
+    access_grant,
     identity,
     index_reference,
     part,
@@ -20,6 +21,7 @@ from gateway.store.tables import (
     patient_merge,
     patient_merge_moved,
     placed_order,
+    relationship,
     report,
     resource,
     resource_version,
@@ -28,7 +30,7 @@ from gateway.store.tables import (
 
 _moved = patient_merge_moved.c
 # The patient's own resource stays its own: it says whom it was merged into.
-_TABLES = (resource, report, variant_occurrence, placed_order)
+_TABLES = (resource, report, variant_occurrence, placed_order, relationship, access_grant)
 
 
 class Kept(NamedTuple):
@@ -195,6 +197,13 @@ def _note_later(connection: Connection, merge_key: int, top: int) -> None:
     _note(connection, merge_key, resource, theirs.where(resource.c.patient_key == top))
     _note(connection, merge_key, resource, requests.where(resource.c.patient_key == top))
     _note(connection, merge_key, variant_occurrence, occurrences)
+    related = select(relationship.c.key).where(
+        relationship.c.patient_key == top,
+        relationship.c.owner.in_(reports) | relationship.c.owner.in_(of_orders),
+    )
+    granted = select(access_grant.c.key).where(access_grant.c.report_key.in_(reports))
+    _note(connection, merge_key, relationship, related)
+    _note(connection, merge_key, access_grant, granted)
     said_of = (
         select(resource.c.key)
         .join(index_reference, index_reference.c.source_key == resource.c.key)

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, insert, select, text, update
 
+from gateway.errors import NotFound
 from gateway.report import Identifier, Patient, PersonName
 from gateway.store.tables import patient, patient_identifier, patient_merge
 
@@ -65,6 +66,14 @@ def survivor(connection: Connection, key: int) -> int:
         query = select(patient.c.merged_into).where(patient.c.key == key)
         key = connection.execute(query).scalar() or key
     return key
+
+
+def key_of(connection: Connection, id_: str) -> int:
+    """Return the key of who a patient is now, by FHIR id; raises NotFound."""
+    found = connection.execute(select(patient.c.key).where(patient.c.id == id_)).scalar()
+    if found is None:
+        raise NotFound("there is no such patient")
+    return survivor(connection, int(found))
 
 
 def read(connection: Connection, key: int) -> Indexed:

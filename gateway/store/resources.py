@@ -57,6 +57,8 @@ class NewVersion:
 
     `content` is the complete FHIR content without id, meta.versionId and meta.lastUpdated; it
     may carry meta.profile and meta.tag, and decimal.Decimal for numbers whose digits matter.
+    `owner` (as of identity) is kept from the first version. `confidentiality` is a code of
+    v3-Confidentiality; None leaves it as it is, at first N.
     """
 
     type: str
@@ -66,6 +68,8 @@ class NewVersion:
     record_class: str = "nhs"
     file_digest: str | None = None
     deleted: bool = False
+    owner: int = 0
+    confidentiality: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,7 @@ class Stored(NamedTuple):
 
 
 _NOTED = "gateway_noted"
+_NORMAL = "N"
 
 
 class _Plan(NamedTuple):
@@ -102,6 +107,7 @@ class _Plan(NamedTuple):
     updated_at: int
     digest: str
     changed: bool
+    confidentiality: str
 
 
 # -- save -----------------------------------------------------------------------------------
@@ -161,8 +167,9 @@ def _check(batch: Sequence[NewVersion]) -> None:
 def _lock(connection: Connection, batch: Sequence[NewVersion]) -> dict[tuple[str, str], Row[Any]]:
     columns = [
         resource.c[name]
-        for name in ("key", "type", "id", "version", "updated_at", "patient_key", "digest")
-    ]
+        for name in ("key", "type", "id", "version", "updated_at", "patient_key", "digest",
+                     "confidentiality")
+    ]  # fmt: skip
     wanted = {(new.type, new.id) for new in batch}
     query = (
         select(*columns)
@@ -176,17 +183,19 @@ def _lock(connection: Connection, batch: Sequence[NewVersion]) -> dict[tuple[str
 
 
 def _plan(new: NewVersion, old: Row[Any] | None, now: int) -> _Plan:
+    label = new.confidentiality or (old.confidentiality if old else _NORMAL)
     filed = [new.content, new.record_class, new.file_digest, new.deleted]
+    filed += [label] if label != _NORMAL else []
     digest = hashlib.sha256(_json(filed, orjson.OPT_SORT_KEYS)).hexdigest()
     if old is None:
-        return _Plan(new, None, 1, now, digest, True)
+        return _Plan(new, None, 1, now, digest, True, label)
     if old.patient_key != new.patient_key:
         raise IdentityHold(
             Hold.REPORT_PATIENT, "a resource cannot move to another patient", where=new.type
         )
     if old.digest == digest:
-        return _Plan(new, old, old.version, old.updated_at, digest, False)
-    return _Plan(new, old, old.version + 1, max(now, old.updated_at), digest, True)
+        return _Plan(new, old, old.version, old.updated_at, digest, False, label)
+    return _Plan(new, old, old.version + 1, max(now, old.updated_at), digest, True, label)
 
 
 def _row(plan: _Plan) -> dict[str, Any]:
@@ -199,6 +208,7 @@ def _row(plan: _Plan) -> dict[str, Any]:
         "digest": plan.digest,
         "file_digest": new.file_digest,
         "body": _body(plan),
+        "confidentiality": plan.confidentiality,
     }
 
 
@@ -239,6 +249,7 @@ def _insert(connection: Connection, plans: Sequence[_Plan]) -> dict[tuple[str, s
             "type": plan.new.type,
             "id": plan.new.id,
             "patient_key": plan.new.patient_key,
+            "owner": plan.new.owner,
             **_row(plan),
         }
         for plan in plans

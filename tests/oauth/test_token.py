@@ -303,7 +303,7 @@ def test_a_client_needs_usable_public_keys(sqlite: Database, jwks: dict[str, Any
         register(sqlite, "a test", "system/*.rs", jwks, 0)
 
 
-@pytest.mark.parametrize("scope", ["", "patient/*.rs", "system/*.sr", "everything"])
+@pytest.mark.parametrize("scope", ["", "patient/*.sr", "system/*.sr", "everything"])
 def test_a_client_needs_a_scope_that_exists(sqlite: Database, scope: str) -> None:
     with pytest.raises(InvalidRequest):
         register(sqlite, "a test", scope, {"keys": [KEYS["ES384"][1]]}, 0)

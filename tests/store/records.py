@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, insert, update
 
-from gateway.access.scopes import Access, access_for
+from gateway.access.scopes import Access, Right, access_for, parse_scopes
 from gateway.store.query import Rules
 from gateway.store.resources import NewVersion, Saved, save
 from gateway.store.tables import patient, patient_identifier, resource
@@ -22,9 +22,10 @@ NOW = 1_760_000_000_000_000
 EVERYTHING = access_for("client", ["system/*.rs"])
 
 
-def scoped(*scopes: str, **narrower: Any) -> Access:
-    made = access_for("client", scopes)
-    return Access(made.client, made.scopes, **narrower) if narrower else made
+def scoped(*scopes: str, patient: str = "", record_classes: Iterable[str] = ("nhs",)) -> Access:
+    """What these scopes allow where policy shows every record of some classes."""
+    rights = (Right(tuple(sorted(record_classes))),)
+    return Access("client", parse_scopes(scopes)[0], rights=rights, patient=patient)
 
 
 def add_patient(

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import orjson
 import pytest
 
+from gateway.access.scopes import Access, Right
 from gateway.errors import (
     Forbidden,
     Gone,
@@ -150,14 +152,16 @@ def test_a_type_without_scope_is_forbidden(database: Database) -> None:
 
 
 @pytest.mark.parametrize(
-    "narrower", [{"record_classes": frozenset({"research"})}, {"patient_key": 999_999}]
+    "access",
+    [
+        scoped("system/*.rs", record_classes=["research"]),
+        scoped("patient/*.rs", patient="somebody-else"),
+        scoped("patient/*.rs"),
+    ],
 )
-def test_what_may_not_be_seen_is_not_found(
-    database: Database, key: int, narrower: dict[str, object]
-) -> None:
+def test_what_may_not_be_seen_is_not_found(database: Database, key: int, access: Access) -> None:
     with database.write() as connection:
         add_report(connection, "r1", "p1", key)
-    access = scoped("system/*.rs", **narrower)
     with database.read() as connection:
         for reading in (read, history):
             with pytest.raises(NotFound):
@@ -184,3 +188,25 @@ def test_restricting_a_resource_hides_its_earlier_versions_too(
 def test_an_impossible_address_is_not_found(database: Database, type_: str, id_: str) -> None:
     with database.read() as connection, pytest.raises(NotFound):
         read(connection, EVERYTHING, type_, id_)
+
+
+def test_a_label_stays_until_another_is_stated_and_hides_what_is_more_confidential(
+    sqlite: Database,
+) -> None:
+    with sqlite.write() as connection:
+        alice = add_patient(connection, "p1", "0101625707")
+        private = replace(report("r1", "p1", alice), confidentiality="R")
+        save(connection, [private], NOW)
+        [again] = save(connection, [report("r1", "p1", alice)], LATER)
+        save(connection, [report("r1", "p1", alice, status="amended")], LATER)
+    normal = Access("client", EVERYTHING.scopes, rights=(Right(confidentiality="N"),))
+    with sqlite.read() as connection:
+        assert not again.changed
+        with pytest.raises(NotFound):
+            read(connection, normal, "DiagnosticReport", "r1")
+    with sqlite.write() as connection:
+        opened = replace(report("r1", "p1", alice, status="amended"), confidentiality="N")
+        assert save(connection, [opened], LATER)[0].changed
+    with sqlite.read() as connection:
+        assert read(connection, normal, "DiagnosticReport", "r1").version == 3
+        assert [one.version for one in history(connection, normal, "DiagnosticReport", "r1")] == [3]

@@ -32,6 +32,7 @@ from gateway.store.tables.readers import (
     oauth_assertion,
     oauth_client,
     oauth_token,
+    relationship,
     secret,
 )
 
@@ -57,6 +58,7 @@ __all__ = [
     "patient_merge",
     "patient_merge_moved",
     "placed_order",
+    "relationship",
     "report",
     "resource",
     "resource_version",

@@ -41,6 +41,7 @@ report = Table(
     Column("fetched_at", Instant),
     Column("read_at", Instant),
     Column("acknowledged_at", Instant),
+    Column("confidentiality", String(1), nullable=False, server_default="N"),
     UniqueConstraint("laboratory", "number"),
 )
 
@@ -114,11 +115,14 @@ resource = Table(
     Column("digest", String(64), nullable=False, comment="SHA-256 of all that was filed"),
     Column("file_digest", ForeignKey("file.digest")),
     Column("body", Text, nullable=False, comment="the JSON that is served"),
+    Column("owner", Key, nullable=False, server_default="0", comment="as of identity"),
+    Column("confidentiality", String(1), nullable=False, server_default="N",
+           comment="v3-Confidentiality"),
     UniqueConstraint("type", "id"),
     Index("ix_resource_patient", "patient_key", "type", "updated_at", "key"),
     Index("ix_resource_type", "type", "updated_at", "key"),
     Index("ix_resource_newest", "type", "key"),
-)
+)  # fmt: skip
 
 resource_version = Table(
     "resource_version",
@@ -132,6 +136,8 @@ resource_version = Table(
     Column("deleted", Boolean, nullable=False),
     Column("file_digest", ForeignKey("file.digest")),
     Column("body", Text, nullable=False),
+    Column("owner", Key, nullable=False, server_default="0"),
+    Column("confidentiality", String(1), nullable=False, server_default="N"),
     comment="earlier versions; the newest is in resource",
 )
 
