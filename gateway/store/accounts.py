@@ -15,7 +15,7 @@ from gateway.store.tables import local_account, sign_in_attempt
 
 _MINUTE = 60_000_000
 _FIRST_WAIT, _LONGEST_WAIT = _MINUTE // 2, 15 * _MINUTE
-_FORGET = 24 * 60 * _MINUTE
+_FORGET = 60 * _MINUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,8 @@ def try_again_at(connection: Connection, counted: Counted, now: int) -> int:
     """Count one attempt *before* it is made; 0 when it may be made, else when the next may.
 
     Counted first, so that many at once get no more tries than one after another. After the free
-    failures each further one makes the next wait longer, up to a quarter of an hour.
+    failures each further one makes the next wait longer, up to a quarter of an hour; an hour
+    after the first they are forgotten.
     """
     _row(connection, counted, now)
     columns = sign_in_attempt.c
@@ -94,7 +95,7 @@ def try_again_at(connection: Connection, counted: Counted, now: int) -> int:
     wait = min(_FIRST_WAIT << min(failures - counted.free, 10), _LONGEST_WAIT)
     until = now + wait if failures >= counted.free else 0
     changed = update(sign_in_attempt).where(mine)
-    values = {"failures": failures, "blocked_until": until, "expires_at": now + _FORGET}
+    values = {"failures": failures, "blocked_until": until}
     connection.execute(changed.values(values))
     return 0
 
@@ -102,6 +103,13 @@ def try_again_at(connection: Connection, counted: Counted, now: int) -> int:
 def forget_attempts(connection: Connection, counted: Counted) -> None:
     """Start from nothing: somebody succeeded."""
     connection.execute(delete(sign_in_attempt).where(sign_in_attempt.c.digest == counted.digest))
+
+
+def forgive_attempt(connection: Connection, counted: Counted) -> None:
+    """Take back the last attempt, which succeeded; earlier failures still count."""
+    columns = sign_in_attempt.c
+    mine = update(sign_in_attempt).where(columns.digest == counted.digest, columns.failures > 0)
+    connection.execute(mine.values(failures=columns.failures - 1, blocked_until=0))
 
 
 def _row(connection: Connection, counted: Counted, now: int) -> None:

@@ -1,0 +1,100 @@
+"""Passwords of local accounts: Argon2id, and what may be one (NIST SP 800-63B 5.1.1.2)."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from gateway.errors import InvalidRequest
+
+LENGTH_MIN = 12
+_LENGTH_MAX = 200
+_DIFFERENT_MIN = 5
+_LEET = str.maketrans("013457@$!", "oieastasi")
+_RUNS = ("abcdefghijklmnopqrstuvwxyz", "qwertyuiopasdfghjklzxcvbnm", "qazwsxedcrfvtgbyhnujmikolp")
+# The words that most passwords in published leaks are made of, and those of this place.
+_COMMON = frozenset(
+    "password passwort passw passwd pass pwd secret letmein welcome admin administrator root user "
+    "login guest default changeme changeit test testing temp temporary master monkey dragon "
+    "football baseball hockey soccer liverpool arsenal chelsea rangers celtic everton manchester "
+    "united hibernian hearts aberdeen glasgow edinburgh dundee inverness scotland scottish alba "
+    "iloveyou loveyou love princess sunshine shadow superman batman spiderman pokemon starwars "
+    "michael jordan jennifer jessica charlie thomas daniel andrew ashley george robert joshua "
+    "matthew hunter buster ginger cheese computer internet summer winter autumn spring january "
+    "february march april june july august september october november december monday tuesday "
+    "wednesday thursday friday saturday sunday whatever trustno freedom killer pepper maggie "
+    "cookie banana orange flower butterfly chocolate hello qwerty qwertz azerty asdfgh zxcvbn "
+    "qazwsx google facebook twitter samsung nintendo corvette mustang ferrari mercedes porsche "
+    "harley yamaha nhs nhsscotland hospital doctor nurse clinic clinical patient medical medicine "
+    "genetic genetics genomic genomics gateway laboratory health healthcare please the my new is "
+    "one two three four five six seven eight nine zero".split()
+)
+
+
+class Passwords:
+    """Hashes and verifies; costs are the library's (RFC 9106, second recommendation)."""
+
+    def __init__(self) -> None:
+        self._hasher = PasswordHasher()
+        # Verified where there is no account, so that it takes as long.
+        self._nobody = self._hasher.hash("nobody's")
+
+    def hash(self, password: str) -> str:
+        """Return what is stored instead of a password."""
+        return self._hasher.hash(_normal(password))
+
+    def verify(self, stored: str | None, password: str) -> bool:
+        """Whether it is the password; False, and as slowly, where there is nothing stored."""
+        try:
+            right = self._hasher.verify(stored or self._nobody, _normal(password)[:_LENGTH_MAX])
+        except (VerificationError, InvalidHashError):
+            return False
+        return right and stored is not None
+
+    def outdated(self, stored: str) -> bool:
+        """Whether it was hashed at another cost than is usual now."""
+        return self._hasher.check_needs_rehash(stored)
+
+
+def check_new(password: str, *names: str) -> None:
+    """Raise InvalidRequest unless this may be a password of somebody with these names."""
+    text = _normal(password)
+    if len(text) < LENGTH_MIN:
+        raise InvalidRequest(f"must have {LENGTH_MIN} characters or more", where="password")
+    if len(text) > _LENGTH_MAX:
+        raise InvalidRequest(f"must have {_LENGTH_MAX} characters or fewer", where="password")
+    if len(set(text.lower())) < _DIFFERENT_MIN or _is_common(text.lower(), names):
+        raise InvalidRequest(
+            "is too easy to guess: use several words that belong to nothing", where="password"
+        )
+
+
+def _normal(password: str) -> str:
+    return unicodedata.normalize("NFKC", password.encode("utf-8", "replace").decode())
+
+
+def _is_common(text: str, names: tuple[str, ...]) -> bool:
+    """Whether little is left once common words, own names, runs of keys and digits are taken out.
+
+    Read twice: as it stands, and with digits for the letters that they look like.
+    """
+    own = {word for name in names for word in re.findall(r"[a-z]{3,}", name.lower())}
+    words = sorted(_COMMON | own, key=len, reverse=True)
+    pattern = re.compile("|".join(words))
+    for form in (text, text.translate(_LEET)):
+        letters = re.sub(r"[\W\d_]+", " ", form)
+        rest = pattern.sub(" ", _without_runs(letters))
+        if len(re.sub(r"(.)\1+", r"\1", rest.replace(" ", ""))) < _DIFFERENT_MIN:
+            return True
+    return False
+
+
+def _without_runs(text: str) -> str:
+    for run in _RUNS:
+        for start in range(len(run) - 3):
+            for keys in (run[start : start + 4], run[start : start + 4][::-1]):
+                text = text.replace(keys, " ")
+    return text
