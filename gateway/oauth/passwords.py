@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
+from pathlib import Path
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -11,27 +13,11 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from gateway.errors import InvalidRequest
 
 LENGTH_MIN = 12
+_WORDS = Path(__file__).with_name("common-words.txt")
 _LENGTH_MAX = 200
 _DIFFERENT_MIN = 5
 _LEET = str.maketrans("013457@$!", "oieastasi")
 _RUNS = ("abcdefghijklmnopqrstuvwxyz", "qwertyuiopasdfghjklzxcvbnm", "qazwsxedcrfvtgbyhnujmikolp")
-# The words that most passwords in published leaks are made of, and those of this place.
-_COMMON = frozenset(
-    "password passwort passw passwd pass pwd secret letmein welcome admin administrator root user "
-    "login guest default changeme changeit test testing temp temporary master monkey dragon "
-    "football baseball hockey soccer liverpool arsenal chelsea rangers celtic everton manchester "
-    "united hibernian hearts aberdeen glasgow edinburgh dundee inverness scotland scottish alba "
-    "iloveyou loveyou love princess sunshine shadow superman batman spiderman pokemon starwars "
-    "michael jordan jennifer jessica charlie thomas daniel andrew ashley george robert joshua "
-    "matthew hunter buster ginger cheese computer internet summer winter autumn spring january "
-    "february march april june july august september october november december monday tuesday "
-    "wednesday thursday friday saturday sunday whatever trustno freedom killer pepper maggie "
-    "cookie banana orange flower butterfly chocolate hello qwerty qwertz azerty asdfgh zxcvbn "
-    "qazwsx google facebook twitter samsung nintendo corvette mustang ferrari mercedes porsche "
-    "harley yamaha nhs nhsscotland hospital doctor nurse clinic clinical patient medical medicine "
-    "genetic genetics genomic genomics gateway laboratory health healthcare please the my new is "
-    "one two three four five six seven eight nine zero".split()
-)
 
 
 class Passwords:
@@ -82,7 +68,7 @@ def _is_common(text: str, names: tuple[str, ...]) -> bool:
     Read twice: as it stands, and with digits for the letters that they look like.
     """
     own = {word for name in names for word in re.findall(r"[a-z]{3,}", name.lower())}
-    words = sorted(_COMMON | own, key=len, reverse=True)
+    words = sorted(_common() | own, key=len, reverse=True)
     pattern = re.compile("|".join(words))
     for form in (text, text.translate(_LEET)):
         letters = re.sub(r"[\W\d_]+", " ", form)
@@ -90,6 +76,12 @@ def _is_common(text: str, names: tuple[str, ...]) -> bool:
         if len(re.sub(r"(.)\1+", r"\1", rest.replace(" ", ""))) < _DIFFERENT_MIN:
             return True
     return False
+
+
+@cache
+def _common() -> frozenset[str]:
+    """The words that most passwords of published leaks are made of, and those of this place."""
+    return frozenset(_WORDS.read_text(encoding="utf-8").split())
 
 
 def _without_runs(text: str) -> str:

@@ -18,7 +18,7 @@ def new_secret() -> str:
 
 def uri(secret: str, account: str, issuer: str) -> str:
     """Return what the QR code says to the app."""
-    return pyotp.TOTP(secret, interval=_SECONDS).provisioning_uri(account, issuer_name=issuer)
+    return pyotp.TOTP(secret, interval=_SECONDS).provisioning_uri(name=account, issuer_name=issuer)
 
 
 def matching_step(secret: str, code: str, now: int) -> int | None:

@@ -87,12 +87,13 @@ def create_person(
     """Insert a person without roles; raises VersionConflict when there is one already."""
     if person_of(connection, issuer, subject):
         raise VersionConflict("there is such a person already")
-    values = {"id": str(uuid.uuid4()), "issuer": issuer, "subject": subject, "name": name}
+    id_ = str(uuid.uuid4())
     made = connection.execute(
-        insert(person).values(**values, active=True, created_at=now, changed_at=now)
+        insert(person)
+        .values(id=id_, issuer=issuer, subject=subject, name=name, created_at=now, changed_at=now)
         .returning(person.c.key)
-    )  # fmt: skip
-    return Person(key=made.scalar_one(), active=True, **values)
+    )
+    return Person(made.scalar_one(), id_, issuer, subject, name, active=True)
 
 
 def rename_person(connection: Connection, key: int, name: str, now: int) -> None:

@@ -36,9 +36,7 @@ def start_session(
     )  # fmt: skip
 
 
-def find_session(
-    connection: Connection, digest: str, now: int, idle_since: int
-) -> Session | None:
+def find_session(connection: Connection, digest: str, now: int, idle_since: int) -> Session | None:
     """Return the session of an active person that has not ended and was seen since then."""
     columns = web_session.c
     query = (
