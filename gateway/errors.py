@@ -249,9 +249,9 @@ class Forbidden(GatewayError):
 class SignInRefused(Forbidden):
     """You could not be signed in."""
 
-    def __init__(self, reason: str, text: str = "", *, where: str = "") -> None:
-        super().__init__(text, where=where)
-        self.reason = reason
+    def __init__(self, reason: str, text: str = "", *, person: str = "") -> None:
+        super().__init__(text)
+        self.reason, self.person = reason, person
 
 
 class TooManyAttempts(SignInRefused):

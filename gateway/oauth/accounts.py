@@ -61,9 +61,9 @@ class Accounts:
         if person is None or account is None:
             raise SignInRefused("unknown-account", _WRONG)
         if not right:
-            raise SignInRefused("wrong-password", _WRONG)
+            raise SignInRefused("wrong-password", _WRONG, person=person.id)
         if not person.active:
-            raise SignInRefused("deactivated", _WRONG)
+            raise SignInRefused("deactivated", _WRONG, person=person.id)
         self._proved(person, account, password, address)
         return Proved(person, account.totp is not None)
 
@@ -73,12 +73,12 @@ class Accounts:
         with self._database.read() as connection:
             account = accounts.find_account(connection, person.key)
         if account is None or account.totp is None:
-            raise SignInRefused("no-authenticator", _WRONG_CODE)
+            raise SignInRefused("no-authenticator", _WRONG_CODE, person=person.id)
         secret = self._keyring.unseal(account.totp).decode()
         step = totp.matching_step(secret, code, self._clock())
         with self._database.write() as connection:
             if step is None or not accounts.use_totp_step(connection, person.key, step):
-                raise SignInRefused("wrong-code", _WRONG_CODE)
+                raise SignInRefused("wrong-code", _WRONG_CODE, person=person.id)
             accounts.forget_attempts(connection, _of_account(person.subject))
             accounts.forgive_attempt(connection, _of_address(address))
 
@@ -101,7 +101,7 @@ class Accounts:
         now = self._clock()
         step = totp.matching_step(secret, code, now)
         if step is None:
-            raise SignInRefused("wrong-code", _WRONG_CODE)
+            raise SignInRefused("wrong-code", _WRONG_CODE, person=person.id)
         sealed = self._keyring.seal(secret.encode())
         accounts.set_totp(connection, person.key, sealed, step, now)
 
@@ -120,6 +120,7 @@ class Accounts:
     def _proved(self, person: Person, account: Account, password: str, address: str) -> None:
         with self._database.write() as connection:
             accounts.forgive_attempt(connection, _of_address(address))
+            accounts.forgive_attempt(connection, _of_account(person.subject))
             if account.totp is None:
                 accounts.forget_attempts(connection, _of_account(person.subject))
             if self._passwords.outdated(account.password):

@@ -87,7 +87,9 @@ def admit(connection: Connection, identity: Identity, now: int) -> Person:
         connection, issuer=identity.issuer, subject=identity.subject, name=identity.name, now=now
     )
     if not found.active:
-        raise SignInRefused("deactivated", "This account is not in use here any more.")
+        raise SignInRefused(
+            "deactivated", "This account is not in use here any more.", person=found.id
+        )
     rename_person(connection, found.key, identity.name, now)
     map_roles(connection, found.key, identity.roles)
     return found

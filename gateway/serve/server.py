@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from gateway.config import Settings
+from gateway.oauth.accounts import Accounts
 from gateway.oauth.bearer import Bearers
+from gateway.oauth.keyring import Keyring
 from gateway.oauth.token import TokenEndpoint
+from gateway.oauth.upstream import Provider
 from gateway.store.audit import Journal
 from gateway.store.clients import shared_secret
 from gateway.store.database import Database, now_micros
@@ -26,6 +29,9 @@ class Server:
     bearers: Bearers
     tokens: TokenEndpoint
     rules: Rules
+    keyring: Keyring
+    accounts: Accounts
+    provider: Provider | None
     clock: Callable[[], int]
 
 
@@ -50,6 +56,7 @@ def open_server(
         page_size=settings.page_size,
         page_size_max=settings.page_size_max,
     )
+    keyring = Keyring(settings.keys_folder)
     return Server(
         settings=settings,
         database=database,
@@ -58,5 +65,8 @@ def open_server(
         bearers=Bearers(database, clock),
         tokens=TokenEndpoint(database, token_url(settings), settings.token_seconds, clock),
         rules=rules,
+        keyring=keyring,
+        accounts=Accounts(database, keyring, clock),
+        provider=Provider(settings, clock) if settings.sign_in_issuer else None,
         clock=clock,
     )

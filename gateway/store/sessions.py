@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from gateway.store.tables import person, sign_in_step, web_session
 
@@ -68,8 +68,10 @@ def end_sessions(connection: Connection, person_key: int) -> None:
 def save_step(
     connection: Connection, digest: str, content: bytes, now: int, expires_at: int
 ) -> None:
-    """Keep a sign-in that is half done, and forget those that were given up."""
-    connection.execute(delete(sign_in_step).where(sign_in_step.c.expires_at <= now))
+    """Keep a sign-in that is half done, in place of the one before; forget those given up."""
+    columns = sign_in_step.c
+    old = or_(columns.digest == digest, columns.expires_at <= now)
+    connection.execute(delete(sign_in_step).where(old))
     values = {"digest": digest, "content": content, "expires_at": expires_at}
     connection.execute(insert(sign_in_step).values(values))
 
