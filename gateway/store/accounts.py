@@ -92,8 +92,8 @@ def try_again_at(connection: Connection, counted: Counted, now: int) -> int:
     if blocked_until > now:
         return int(blocked_until)
     failures += 1
-    wait = min(_FIRST_WAIT << min(failures - counted.free, 10), _LONGEST_WAIT)
-    until = now + wait if failures >= counted.free else 0
+    too_many = failures - counted.free
+    until = now + min(_FIRST_WAIT << min(too_many, 10), _LONGEST_WAIT) if too_many >= 0 else 0
     changed = update(sign_in_attempt).where(mine)
     values = {"failures": failures, "blocked_until": until}
     connection.execute(changed.values(values))
