@@ -35,9 +35,12 @@ class Proved:
 class Accounts:
     """Checks and changes local accounts; `clock` gives microseconds since 1970."""
 
-    def __init__(self, database: Database, keyring: Keyring, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, database: Database, keyring: Keyring, clock: Callable[[], int],
+        passwords: Passwords | None = None,
+    ) -> None:  # fmt: skip
         self._database, self._keyring, self._clock = database, keyring, clock
-        self._passwords = Passwords()
+        self._passwords = passwords or Passwords()
 
     def add(self, connection: Connection, login: str, name: str, password: str) -> Person:
         """Add a person with an account; raises InvalidRequest and VersionConflict."""

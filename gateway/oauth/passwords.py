@@ -21,12 +21,11 @@ _RUNS = ("abcdefghijklmnopqrstuvwxyz", "qwertyuiopasdfghjklzxcvbnm", "qazwsxedcr
 
 
 class Passwords:
-    """Hashes and verifies; costs are the library's (RFC 9106, second recommendation)."""
+    """Hashes and verifies, at a cost that a server can pay for every guess of a stranger."""
 
-    def __init__(self) -> None:
-        self._hasher = PasswordHasher()
-        # Verified where there is no account, so that it takes as long.
-        self._nobody = self._hasher.hash("nobody's")
+    def __init__(self, passes: int = 2, kibibytes: int = 19_456) -> None:
+        self._hasher = PasswordHasher(time_cost=passes, memory_cost=kibibytes, parallelism=1)
+        self._made = ""
 
     def hash(self, password: str) -> str:
         """Return what is stored instead of a password."""
@@ -34,11 +33,17 @@ class Passwords:
 
     def verify(self, stored: str | None, password: str) -> bool:
         """Whether it is the password; False, and as slowly, where there is nothing stored."""
+        nobody = self._nobody()
         try:
-            right = self._hasher.verify(stored or self._nobody, _normal(password)[:_LENGTH_MAX])
+            right = self._hasher.verify(stored or nobody, _normal(password)[:_LENGTH_MAX])
         except (VerificationError, InvalidHashError):
             return False
         return right and stored is not None
+
+    def _nobody(self) -> str:
+        """Return what is verified where there is no account; made at the first verification."""
+        self._made = self._made or self._hasher.hash("nobody's")
+        return self._made
 
     def outdated(self, stored: str) -> bool:
         """Whether it was hashed at another cost than is usual now."""
