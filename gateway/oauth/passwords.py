@@ -17,7 +17,7 @@ _WORDS = Path(__file__).with_name("common-words.txt")
 _LENGTH_MAX = 200
 _DIFFERENT_MIN = 5
 _LEET = str.maketrans("013457@$!", "oieastasi")
-_RUNS = ("abcdefghijklmnopqrstuvwxyz", "qwertyuiopasdfghjklzxcvbnm", "qazwsxedcrfvtgbyhnujmikolp")
+_RUNS = ("abcdefghijklmnopqrstuvwxyz", "qwertyuiop", "asdfghjkl", "zxcvbnm")
 
 
 class Passwords:
@@ -68,17 +68,16 @@ def _normal(password: str) -> str:
 
 
 def _is_common(text: str, names: tuple[str, ...]) -> bool:
-    """Whether little is left once common words, own names, runs of keys and digits are taken out.
+    """Whether little is left without common words, own names, runs of keys and digits.
 
     Read twice: as it stands, and with digits for the letters that they look like.
     """
     own = {word for name in names for word in re.findall(r"[a-z]{3,}", name.lower())}
-    words = sorted(_common() | own, key=len, reverse=True)
-    pattern = re.compile("|".join(words))
+    words = re.compile("|".join(sorted(_common() | own, key=len, reverse=True)))
     for form in (text, text.translate(_LEET)):
         letters = re.sub(r"[\W\d_]+", " ", form)
-        rest = pattern.sub(" ", _without_runs(letters))
-        if len(re.sub(r"(.)\1+", r"\1", rest.replace(" ", ""))) < _DIFFERENT_MIN:
+        rest = _runs().sub(" ", words.sub(" ", letters)).replace(" ", "")
+        if len(set(rest)) < _DIFFERENT_MIN:
             return True
     return False
 
@@ -89,9 +88,14 @@ def _common() -> frozenset[str]:
     return frozenset(_WORDS.read_text(encoding="utf-8").split())
 
 
-def _without_runs(text: str) -> str:
-    for run in _RUNS:
-        for start in range(len(run) - 3):
-            for keys in (run[start : start + 4], run[start : start + 4][::-1]):
-                text = text.replace(keys, " ")
-    return text
+@cache
+def _runs() -> re.Pattern[str]:
+    """Three or more neighbours of the alphabet or the keyboard, forwards or backwards."""
+    lines = (*_RUNS, *(run[::-1] for run in _RUNS))
+    found = {
+        line[start:end]
+        for line in lines
+        for start in range(len(line))
+        for end in range(start + 3, len(line) + 1)
+    }
+    return re.compile("|".join(sorted(found, key=len, reverse=True)))

@@ -51,7 +51,7 @@ class Site:
         """Return what the journal says: interaction, status, reason."""
         return [
             (line["interaction"], line["status"], line.get("detail", "").split(" ")[0])
-            for line in journal_lines(self.server)
+            for line in sorted(journal_lines(self.server), key=lambda line: line["time"])
         ]
 
 
