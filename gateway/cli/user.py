@@ -96,7 +96,7 @@ def user_show(user: str) -> None:
     with _opened(given) as database:
         with database.read() as connection:
             found = people.person_named(connection, user)
-        accounts = Accounts(database, Keyring(given.keys_folder), now_micros)
+        accounts = Accounts(database, Keyring(given.key_folder), now_micros)
         code = "set up" if accounts.has_authenticator(found) else "none"
     lines = {
         "id": found.id, "name": found.name, "state": _state(found), "issuer": found.issuer,
@@ -192,7 +192,7 @@ def _changing(what: str) -> Iterator[tuple[Connection, Accounts, list[str]]]:
     given = settings()
     journal, told = Journal(given.data / "audit"), list[str]()
     with _opened(given) as database, closing(journal):
-        accounts = Accounts(database, Keyring(given.keys_folder), now_micros)
+        accounts = Accounts(database, Keyring(given.key_folder), now_micros)
         with database.write() as connection:
             yield connection, accounts, told
             person, *detail = told

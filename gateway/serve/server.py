@@ -56,7 +56,7 @@ def open_server(
         page_size=settings.page_size,
         page_size_max=settings.page_size_max,
     )
-    keyring = Keyring(settings.keys_folder)
+    keyring = Keyring(settings.key_folder)
     return Server(
         settings=settings,
         database=database,

@@ -46,12 +46,11 @@ def web_blueprint(server: Server) -> Blueprint:
 
 def record(server: Server, interaction: str, person: str, status: int, detail: str = "") -> None:
     """Write to the audit journal what somebody did to sign in, or to an account."""
-    server.journal.record(
-        Event(
-            time=server.clock(), client="web", interaction=interaction, target="", status=status,
-            person=person, detail=f"{detail} {session.address(server)}".strip(),
-        )
+    event = Event(
+        time=server.clock(), client="web", interaction=interaction, target="", status=status,
+        person=person, address=session.address(server), detail=detail,
     )  # fmt: skip
+    server.journal.record(event)
 
 
 def _add_local(blueprint: Blueprint, server: Server) -> None:

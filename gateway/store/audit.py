@@ -31,7 +31,7 @@ class Event:
 
     `target` is `Type` or `Type/id` or `Type/id/_history/n`; `query` the search as asked;
     `returned` the references that were handed over; `status` the HTTP status; `person` a
-    Person.id; `detail` a reason, never what was typed.
+    Person.id; `address` where it came from; `detail` a reason, never what was typed.
     """
 
     time: int
@@ -45,6 +45,7 @@ class Event:
     purpose: str = ""
     person: str = ""
     patient: str = ""
+    address: str = ""
     detail: str = ""
 
 
@@ -153,7 +154,7 @@ def _fields(event: Event) -> dict[str, Any]:
         "target": event.target,
         "status": event.status,
     }
-    optional = ("query", "returned", "subject", "purpose", "person", "patient", "detail")
+    optional = ("query", "returned", "subject", "purpose", "person", "patient", "address", "detail")
     return fields | {name: value for name in optional if (value := getattr(event, name))}
 
 

@@ -50,7 +50,7 @@ class Site:
     def told(self) -> list[tuple[str, int, str]]:
         """Return what the journal says: interaction, status, reason."""
         return [
-            (line["interaction"], line["status"], line.get("detail", "").split(" ")[0])
+            (line["interaction"], line["status"], line.get("detail", ""))
             for line in sorted(journal_lines(self.server), key=lambda line: line["time"])
         ]
 
