@@ -28,10 +28,12 @@ from gateway.receive.mllp import MllpListener
 from gateway.receive.status import status_blueprint
 from gateway.receive.tls import ServerTls, tls_files
 from gateway.serve.access import access_blueprint
+from gateway.serve.account import account_blueprint
 from gateway.serve.fhir.views import fhir_blueprint
 from gateway.serve.health import health_blueprint
 from gateway.serve.metrics import metrics_blueprint
 from gateway.serve.server import open_server
+from gateway.serve.sign_in import web_blueprint
 from gateway.serve.smart import smart_blueprint
 from gateway.source import Source, Sources, load_sources
 from gateway.store import schema
@@ -163,6 +165,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(fhir_blueprint(server))
     app.register_blueprint(smart_blueprint(server))
     app.register_blueprint(access_blueprint(server))
+    app.register_blueprint(web_blueprint(server))
+    app.register_blueprint(account_blueprint(server))
     app.register_blueprint(health_blueprint(parts.database, settings.tls_certificate))
     app.register_blueprint(metrics_blueprint(parts.database, settings, now_micros))
     app.register_blueprint(status_blueprint(parts.database, sender, now_micros))

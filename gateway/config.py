@@ -52,6 +52,18 @@ class Settings:
     chi_system: str = CHI_SYSTEM
     chi_placeholders: tuple[str, ...] = ("1111111111",)
     token_seconds: int = 300
+    keys: Path | None = None
+    sign_in_local: bool = True
+    sign_in_issuer: str = ""
+    sign_in_client_id: str = ""
+    sign_in_client_secret_file: Path | None = None
+    sign_in_tenant: str = ""
+    sign_in_guests: bool = False
+    sign_in_require: tuple[str, ...] = ()
+    sign_in_role_claim: str = "roles"
+    sign_in_roles: tuple[str, ...] = ()
+    session_idle_minutes: int = 30
+    session_minutes: int = 600
     page_size: int = 50
     page_size_max: int = 500
     development: bool = False
@@ -61,6 +73,16 @@ class Settings:
     def database_url(self) -> str:
         """The SQLAlchemy URL: the configured one, or SQLite in the data folder."""
         return self.database or f"sqlite:///{(self.data / 'gateway.db').resolve()}"
+
+    @property
+    def key_folder(self) -> Path:
+        """Where keys are: the configured folder, or `keys` in the data folder."""
+        return self.keys or self.data / "keys"
+
+    @property
+    def https(self) -> bool:
+        """Whether browsers reach the gateway over TLS."""
+        return self.base_url.startswith("https://")
 
     @property
     def fhir_base(self) -> str:
@@ -133,13 +155,19 @@ def _check(settings: Settings) -> None:
                                  where="trusted_proxies") from error  # fmt: skip
     if not settings.base_url.startswith(("http://", "https://")):
         raise InvalidSetting("must be an absolute http or https URL", where="base_url")
+    if settings.sign_in_issuer and not settings.sign_in_client_id:
+        raise InvalidSetting("is needed with sign_in_issuer", where="sign_in_client_id")
     for name in (
         "max_message_bytes", "token_seconds", "page_size", "page_size_max",
         "held_alert_stat_minutes", "held_alert_urgent_minutes", "held_alert_routine_minutes",
+        "session_idle_minutes", "session_minutes",
     ):  # fmt: skip
         if getattr(settings, name) <= 0:
             raise InvalidSetting("must be greater than zero", where=name)
 
 
-_PATHS = ("data", "mappings", "sources", "policy", "tls_certificate", "tls_key", "tls_client_ca")
+_PATHS = (
+    "data", "mappings", "sources", "policy", "tls_certificate", "tls_key", "tls_client_ca", "keys",
+    "sign_in_client_secret_file",
+)  # fmt: skip
 _DEFAULTS = Settings()

@@ -29,6 +29,8 @@
     ├── TooCostly                    403 too-costly
     ├── Unauthorized                 401 login
     ├── Forbidden                    403 forbidden
+    │   └── SignInRefused            403 forbidden
+    │       └── TooManyAttempts      429 throttled
     ├── VersionConflict              409 conflict
     ├── InvalidMapping               500 exception             a mapping folder, for the analyst
     └── InvalidSetting               500 exception             a setting, for the operator
@@ -242,6 +244,20 @@ class Forbidden(GatewayError):
     """The access token does not allow this."""
 
     status, issue = 403, "forbidden"
+
+
+class SignInRefused(Forbidden):
+    """You could not be signed in."""
+
+    def __init__(self, reason: str, text: str = "", *, person: str = "") -> None:
+        super().__init__(text)
+        self.reason, self.person = reason, person
+
+
+class TooManyAttempts(SignInRefused):
+    """There were too many attempts; wait a quarter of an hour, then try again."""
+
+    status, issue = 429, "throttled"
 
 
 class VersionConflict(GatewayError):

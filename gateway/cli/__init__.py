@@ -17,6 +17,7 @@ from gateway.cli.patients import patients
 from gateway.cli.reconcile import reconcile_command
 from gateway.cli.roles import demo, listen, serve, up, work
 from gateway.cli.storage import backup_command, purge_command, restore_command
+from gateway.cli.user import user
 from gateway.errors import GatewayError
 
 
@@ -38,7 +39,7 @@ def main() -> None:
 
 
 for _command in (
-    up, serve, listen, work, demo, translate, check, send, messages, client, token, db,
+    up, serve, listen, work, demo, translate, check, send, messages, client, user, token, db,
     validate, profiles, reconcile_command, patients, backup_command,
     restore_command, purge_command, grant,
 ):  # fmt: skip

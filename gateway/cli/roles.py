@@ -18,6 +18,9 @@ from gateway.app import open_parts
 from gateway.cli.environment import settings
 from gateway.config import Settings
 
+_HEADER_MILLISECONDS = 10_000
+_HEADER_BYTES = 65_536
+
 
 def _until_told(stop: Callable[[], None]) -> None:
     """Wait for SIGTERM or SIGINT, then stop."""
@@ -36,13 +39,17 @@ def _until_told(stop: Callable[[], None]) -> None:
 def serve() -> None:
     """Serve FHIR, OAuth, HL7 over HTTP and health."""
     from granian import Granian
-    from granian.constants import Interfaces
+    from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
 
     given = settings()
     Granian(
         "gateway.app:create_app", factory=True, interface=Interfaces.WSGI, address=given.host,
         port=given.port, workers=given.http_processes,
-        blocking_threads=given.http_threads, log_access=False,
+        blocking_threads=given.http_threads, log_access=False, http=HTTPModes.http1,
+        websockets=False, http1_settings=HTTP1Settings(
+            header_read_timeout=_HEADER_MILLISECONDS, max_buffer_size=_HEADER_BYTES
+        ),
     ).serve()  # fmt: skip
 
 

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 from gateway.access.policy import Policy, load_policy
 from gateway.config import Settings
+from gateway.oauth.accounts import Accounts
 from gateway.oauth.bearer import Bearers
+from gateway.oauth.keyring import Keyring
 from gateway.oauth.token import TokenEndpoint
+from gateway.oauth.upstream import Provider
 from gateway.store.audit import Journal
 from gateway.store.clients import shared_secret
 from gateway.store.database import Database, now_micros
@@ -28,6 +31,9 @@ class Server:
     tokens: TokenEndpoint
     rules: Rules
     policy: Policy
+    keyring: Keyring
+    accounts: Accounts
+    provider: Provider | None
     clock: Callable[[], int]
 
 
@@ -53,6 +59,7 @@ def open_server(
         page_size_max=settings.page_size_max,
     )
     policy = load_policy(settings.policy)
+    keyring = Keyring(settings.key_folder)
     return Server(
         settings=settings,
         database=database,
@@ -62,5 +69,8 @@ def open_server(
         tokens=TokenEndpoint(database, token_url(settings), settings.token_seconds, clock),
         rules=rules,
         policy=policy,
+        keyring=keyring,
+        accounts=Accounts(database, keyring, clock),
+        provider=Provider(settings, clock) if settings.sign_in_issuer else None,
         clock=clock,
     )

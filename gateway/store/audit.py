@@ -30,7 +30,8 @@ class Event:
     """One interaction of a client, allowed or refused.
 
     `target` is `Type` or `Type/id` or `Type/id/_history/n`; `query` the search as asked;
-    `returned` the references that were handed over; `status` the HTTP status.
+    `returned` the references that were handed over; `status` the HTTP status; `person` a
+    Person.id; `address` where it came from; `detail` a reason, never what was typed.
     """
 
     time: int
@@ -42,6 +43,10 @@ class Event:
     returned: tuple[str, ...] = ()
     subject: str = ""
     purpose: str = ""
+    person: str = ""
+    patient: str = ""
+    address: str = ""
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +154,7 @@ def _fields(event: Event) -> dict[str, Any]:
         "target": event.target,
         "status": event.status,
     }
-    optional = ("query", "returned", "subject", "purpose")
+    optional = ("query", "returned", "subject", "purpose", "person", "patient", "address", "detail")
     return fields | {name: value for name in optional if (value := getattr(event, name))}
 
 

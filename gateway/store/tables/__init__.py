@@ -35,6 +35,14 @@ from gateway.store.tables.readers import (
     relationship,
     secret,
 )
+from gateway.store.tables.staff import (
+    local_account,
+    person,
+    person_role,
+    sign_in_attempt,
+    sign_in_step,
+    web_session,
+)
 
 __all__ = [
     "access_grant",
@@ -46,6 +54,7 @@ __all__ = [
     "index_reference",
     "index_token",
     "lane",
+    "local_account",
     "message",
     "metadata",
     "oauth_assertion",
@@ -57,13 +66,18 @@ __all__ = [
     "patient_identifier",
     "patient_merge",
     "patient_merge_moved",
+    "person",
+    "person_role",
     "placed_order",
     "relationship",
     "report",
     "resource",
     "resource_version",
     "secret",
+    "sign_in_attempt",
+    "sign_in_step",
     "tally",
     "token",
     "variant_occurrence",
+    "web_session",
 ]
