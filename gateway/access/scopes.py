@@ -19,6 +19,9 @@ SEND_HL7 = "gateway/hl7.send"
 
 OTHER_SCOPES = frozenset({SEND_HL7})
 
+NAMED_ONLY = frozenset({"AuditEvent"})
+"""Types that no `*` means: a scope must name them, and so must what a client is allowed."""
+
 _LETTERS = "cruds"
 _SCOPE = re.compile(r"(system)/(\*|[A-Z][A-Za-z]+)\.(\*|read|write|(?=[cruds])c?r?u?d?s?)")
 _OLD = {"read": "rs", "write": "cud", "*": "cruds"}
@@ -89,7 +92,8 @@ class Access:
 
     def allows(self, type_: str, letter: str) -> bool:
         """Whether the scopes allow interaction `letter` (c, r, u, d or s) on a type."""
-        return any(letter in scope.letters and scope.type in ("*", type_) for scope in self.scopes)
+        meant = (type_,) if type_ in NAMED_ONLY else ("*", type_)
+        return any(letter in scope.letters and scope.type in meant for scope in self.scopes)
 
     def require(self, type_: str, letter: str) -> None:
         """Raise Forbidden unless the scopes allow interaction `letter` on a type."""

@@ -9,6 +9,7 @@ from gateway.config import Settings
 from gateway.oauth.bearer import Bearers
 from gateway.oauth.token import TokenEndpoint
 from gateway.store.audit import Journal
+from gateway.store.audit.refusals import Refusals
 from gateway.store.clients import shared_secret
 from gateway.store.database import Database, now_micros
 from gateway.store.files import Files
@@ -23,6 +24,7 @@ class Server:
     database: Database
     files: Files
     journal: Journal
+    refusals: Refusals
     bearers: Bearers
     tokens: TokenEndpoint
     rules: Rules
@@ -50,11 +52,13 @@ def open_server(
         page_size=settings.page_size,
         page_size_max=settings.page_size_max,
     )
+    journal = Journal(settings.data / "audit", database)
     return Server(
         settings=settings,
         database=database,
         files=Files(settings.data / "files"),
-        journal=Journal(settings.data / "audit"),
+        journal=journal,
+        refusals=Refusals(journal),
         bearers=Bearers(database, clock),
         tokens=TokenEndpoint(database, token_url(settings), settings.token_seconds, clock),
         rules=rules,

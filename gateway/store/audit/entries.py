@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from sqlalchemy import (
     ColumnElement,
@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 
 from gateway.store.audit.event import Event
+from gateway.store.database import Database
 from gateway.store.patients import survivor
 from gateway.store.tables import (
     audit_entry,
@@ -74,19 +75,22 @@ class Entry:
 class Wanted:
     """What to find; empty is anything. Instants in microseconds, `until` is not included.
 
-    `patients` are keys, merged ones among them; `resource` is `Type/id`; `operation` among the
-    `interactions` is any operation; `position` is the (instant, key) after which a page begins.
+    `agents` are clients or persons; `patients` are keys, merged ones among them; `resource` is
+    `Type/id`; `operation` among the `interactions` is any operation; `position` is the (instant,
+    key) after which a page begins.
     """
 
     since: int | None = None
     until: int | None = None
-    clients: tuple[str, ...] = ()
-    persons: tuple[str, ...] = ()
+    client: str = ""
+    person: str = ""
+    agents: tuple[str, ...] = ()
     interactions: tuple[str, ...] | None = None
     statuses: tuple[tuple[int, int], ...] = ()
     patients: tuple[int, ...] | None = None
     resource: str = ""
     position: tuple[int, int] | None = None
+    oldest_first: bool = False
 
 
 def concern(connection: Connection, events: Sequence[Event]) -> Concern:
@@ -178,12 +182,26 @@ def patient_by(connection: Connection, system: str, value: str) -> tuple[int, ..
 
 
 def find(connection: Connection, wanted: Wanted, limit: int) -> list[Entry]:
-    """Return entries, the newest first."""
+    """Return entries, the newest first unless wanted otherwise."""
     query = _conditions(_base(), connection, wanted)
     if query is None:
         return []
-    query = query.order_by(_ENTRY.at.desc(), _ENTRY.key.desc()).limit(limit)
-    return _entries(connection, query)
+    order = (_ENTRY.at, _ENTRY.key)
+    sorted_ = order if wanted.oldest_first else tuple(one.desc() for one in order)
+    return _entries(connection, query.order_by(*sorted_).limit(limit))
+
+
+def find_all(database: Database, wanted: Wanted, limit: int) -> Iterator[Entry]:
+    """Yield entries, a few hundred in memory at once."""
+    left = limit
+    while left > 0:
+        with database.read() as connection:
+            some = find(connection, wanted, min(left, _IDS_AT_ONCE))
+        if not some:
+            return
+        yield from some
+        left -= len(some)
+        wanted = replace(wanted, position=(some[-1].at, some[-1].key))
 
 
 def count(connection: Connection, segment_key: int) -> int:
@@ -225,9 +243,12 @@ def _conditions(query: _Found, connection: Connection, wanted: Wanted) -> _Found
 
 
 def _of(query: _Found, wanted: Wanted) -> _Found:
-    for column, values in ((_ENTRY.client, wanted.clients), (_ENTRY.person, wanted.persons)):
-        if values:
-            query = query.where(column.in_(values))
+    for column, value in ((_ENTRY.client, wanted.client), (_ENTRY.person, wanted.person)):
+        if value:
+            query = query.where(column == value)
+    if wanted.agents:
+        names = wanted.agents
+        query = query.where(or_(_ENTRY.client.in_(names), _ENTRY.person.in_(names)))
     if wanted.interactions is not None:
         asked: list[ColumnElement[bool]] = [_ENTRY.interaction.in_(wanted.interactions)]
         if "operation" in wanted.interactions:
@@ -246,8 +267,8 @@ def _between(query: _Found, wanted: Wanted) -> _Found:
     if wanted.until is not None:
         query = query.where(_ENTRY.at < wanted.until)
     if wanted.position is not None:
-        at, key = wanted.position
-        query = query.where(or_(_ENTRY.at < at, and_(_ENTRY.at == at, _ENTRY.key < key)))
+        position, here = tuple_(*wanted.position), tuple_(_ENTRY.at, _ENTRY.key)
+        query = query.where(here > position if wanted.oldest_first else here < position)
     return query
 
 
