@@ -216,10 +216,10 @@ def _diagnose(path: Path, number: int, previous: str, line: bytes, after: Iterat
     """Say what was done to the first line that is wrong, by what comes after it."""
     window = [one for _, one in zip(range(_WINDOW), after, strict=False)]
     following = window[0] if window else b""
-    if following and follows(previous, following):
-        what = "inserted"
-    elif any(follows(claimed(one), line) for one in window if claimed(one)):
+    if any(follows(claimed(one), line) for one in window if claimed(one)):
         what = "reordered"
+    elif following and follows(previous, following):
+        what = "inserted"
     else:
         what = "altered"
     return Fault(what, path.name, number, _TEXTS[what])

@@ -54,9 +54,8 @@ class Journal:
                 handle = self._ready(event.time)
                 self._append(handle, event)
                 if sync:
-                    os.fsync(handle)
+                    self._sync_now(handle)
             except OSError as error:
-                self._failed = True
                 raise StoreUnavailable("the audit journal cannot be written") from error
         if not self._unsynced.is_set():
             self._unsynced.set()
@@ -76,10 +75,24 @@ class Journal:
             written = -1
         if written != len(line):
             # A torn line would break the chain: take it back before anything follows it.
-            os.ftruncate(handle, self._size)
+            self._take_back(handle)
             raise OSError
         self._size += written
         self._previous = digest
+
+    def _take_back(self, handle: int) -> None:
+        try:
+            os.ftruncate(handle, self._size)
+        except OSError:
+            self._failed = True
+            raise
+
+    def _sync_now(self, handle: int) -> None:
+        try:
+            os.fsync(handle)
+        except OSError:
+            self._failed = True
+            raise
 
     def _ready(self, now: int) -> int:
         """Return the file to append to: a new one when there is none, it is full, old or lost."""
