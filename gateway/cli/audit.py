@@ -17,7 +17,7 @@ from gateway.cli.recorded import recorder
 from gateway.errors import InvalidRequest, InvalidValue, NotFound
 from gateway.fhir.audit_event import Recorded, audit_event
 from gateway.store.audit.check import Anchor, check
-from gateway.store.audit.entries import Entry, Wanted, find_all, patient_by, patient_of
+from gateway.store.audit.entries import Entry, Wanted, find_all, patient_by, patient_of, references
 from gateway.store.audit.event import Event
 from gateway.store.audit.reading import read_events
 from gateway.store.audit.sealer import Sealer
@@ -161,25 +161,32 @@ def _each(
     folder = given.data / "audit"
     with closing(open_parts(given).database) as opened:
         Sealer(opened, folder, now_micros).seal()
-        if patient or chi:
-            wanted = replace(wanted, patients=_patient(opened, patient, number, given.chi_system))
         criteria = orjson.dumps({k: v for k, v in asdict(wanted).items() if v}).decode()
-        with recorder(given, opened) as kept:
-            # Before anything is shown.
-            kept.record(interaction, "AuditEvent", query=criteria, patient=patient)
+        # Before anything is shown.
+        with (
+            recorder(given, opened) as kept,
+            kept.acting(interaction, "AuditEvent", criteria) as of,
+        ):
+            if patient or chi:
+                keys, named = _patient(opened, patient, number, given.chi_system)
+                wanted = replace(wanted, patients=keys)
+                of += named
         for entry, event in read_events(folder, find_all(opened, wanted, limit)):
             show(entry, event)
 
 
-def _patient(opened: Database, patient: str, number: str, system: str) -> tuple[int, ...]:
+def _patient(
+    opened: Database, patient: str, number: str, system: str
+) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Return keys and references of a patient and of all merged with it."""
     with opened.read() as connection:
         if number:
             found = patient_by(connection, system, number.replace(" ", ""))
         else:
             found = patient_of(connection, patient.removeprefix("Patient/"))
-    if not found:
-        raise NotFound("there is no such patient")
-    return found
+        if not found:
+            raise NotFound("there is no such patient")
+        return found, references(connection, found)
 
 
 def _between(wanted: Wanted, since: str, until: str) -> Wanted:

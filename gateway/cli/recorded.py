@@ -23,27 +23,36 @@ class Recorder:
 
     def record(
         self, interaction: str, target: str, *, status: int = 200, detail: str = "",
-        returned: tuple[str, ...] = (), query: str = "", patient: str = "",
+        returned: tuple[str, ...] = (), query: str = "",
     ) -> None:  # fmt: skip
         """Record one event, durable before this returns; raises StoreUnavailable."""
         event = Event(
             now_micros(), f"cli:{_account()}", interaction, target, status, query=query,
-            returned=returned, subject=self.who, patient=patient, detail=detail,
+            returned=returned, subject=self.who, detail=detail,
         )  # fmt: skip
         self.journal.record(event, sync=True)
 
     @contextmanager
-    def acting(self, interaction: str, target: str, detail: str = "") -> Iterator[list[str]]:
+    def acting(
+        self, interaction: str, target: str, detail: str = "", query: str = ""
+    ) -> Iterator[list[str]]:
         """Record what the block does, refused or done; references put into the list go along."""
         returned: list[str] = []
         try:
             yield returned
         except GatewayError as error:
-            self.record(
-                interaction, target, status=error.status, detail=detail, returned=tuple(returned)
-            )
+            self._acted(interaction, target, error.status, detail, query, returned)
             raise
-        self.record(interaction, target, detail=detail, returned=tuple(returned))
+        self._acted(interaction, target, 200, detail, query, returned)
+
+    def _acted(
+        self, interaction: str, target: str, status: int, detail: str, query: str,
+        returned: list[str],
+    ) -> None:  # fmt: skip
+        self.record(
+            interaction, target, status=status, detail=detail, query=query,
+            returned=tuple(returned),
+        )  # fmt: skip
 
 
 @contextmanager

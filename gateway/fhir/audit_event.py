@@ -283,7 +283,7 @@ def _object(reference: str, kind: Kind) -> Json:
 
 
 def _query(event: Event) -> Json:
-    raw = event.query or event.target
+    raw = event.query or event.target or event.interaction
     return {
         "type": terms.coding(_ENTITY, "2", "System Object"),
         "role": terms.coding(_ROLE, "24", "Query"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from pathlib import Path
@@ -106,7 +107,7 @@ def test_a_full_segment_is_followed_by_one_that_names_its_end(tmp_path: Path) ->
     journal.close()
     paths = sorted((tmp_path / "audit").iterdir())
     assert len(paths) > 2
-    for before, after in zip(paths, paths[1:], strict=False):
+    for before, after in itertools.pairwise(paths):
         end = orjson.loads(before.read_bytes().splitlines()[-1])["digest"]
         assert orjson.loads(after.read_bytes().splitlines()[0])["after"] == end
     assert sum(map(sound_lines, paths)) == 20 + len(paths)

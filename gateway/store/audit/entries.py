@@ -181,6 +181,12 @@ def patient_by(connection: Connection, system: str, value: str) -> tuple[int, ..
     return merged_with(connection, connection.execute(query).scalars())
 
 
+def references(connection: Connection, keys: Iterable[int]) -> tuple[str, ...]:
+    """Return `Patient/id` of each of these patients."""
+    query = select(patient.c.id).where(patient.c.key.in_(tuple(keys))).order_by(patient.c.key)
+    return tuple(f"Patient/{id_}" for id_ in connection.execute(query).scalars())
+
+
 def find(connection: Connection, wanted: Wanted, limit: int) -> list[Entry]:
     """Return entries, the newest first unless wanted otherwise."""
     query = _conditions(_base(), connection, wanted)
