@@ -42,6 +42,7 @@ class Settings:
     folder_poll_seconds: float = 5.0
     retention_days: int = 0
     refused_retention_days: int = 90
+    audit_retention_days: int = 0
     work_threads: int = 2
     retry_seconds: float = 5.0
     lease_seconds: float = 30.0

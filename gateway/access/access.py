@@ -16,6 +16,9 @@ from gateway.errors import Forbidden
 LABELS = ("U", "L", "M", "N", "R", "V")
 """Confidentiality (v3-Confidentiality), the least confidential first."""
 
+NAMED_ONLY = frozenset({"AuditEvent"})
+"""Types that no `*` means: a scope must name them, and so must what a client is allowed."""
+
 OLD_LETTERS = {"read": "rs", "write": "cud", "*": "cruds"}
 """What the words of SMART v1 mean."""
 
@@ -148,7 +151,7 @@ class Access:
 
     def allows(self, type_: str, letter: str) -> bool:
         """Whether the scopes allow interaction `letter` (c, r, u, d or s) on a type."""
-        return any(letter in scope.letters and scope.type in ("*", type_) for scope in self.scopes)
+        return any(letter in one.letters and one.type in meant_by(type_) for one in self.scopes)
 
     def require(self, type_: str, letter: str) -> None:
         """Raise Forbidden unless the scopes allow interaction `letter` on a type."""
@@ -160,6 +163,11 @@ class Access:
         """Raise Forbidden unless a scope that is not about resources was granted."""
         if scope not in self.others:
             raise Forbidden(f"needs the scope {scope}")
+
+
+def meant_by(type_: str) -> tuple[str, ...]:
+    """Return the types of a scope that mean this one."""
+    return (type_,) if type_ in NAMED_ONLY else ("*", type_)
 
 
 def _rule(scope: Scope) -> Rule:

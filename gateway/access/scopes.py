@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from gateway.access.access import OLD_LETTERS
+from gateway.access.access import OLD_LETTERS, meant_by
 from gateway.access.access import Access as Access
 from gateway.access.access import Constraint as Constraint
 from gateway.access.access import Right as Right
@@ -113,7 +113,7 @@ def _letters(scope: Scope, allowed: Iterable[Scope]) -> set[str]:
     return {
         letter
         for one in allowed
-        if one.level == scope.level and one.type in ("*", scope.type)
+        if one.level == scope.level and one.type in meant_by(scope.type)
         if all(_implied(it, scope.constraints) for it in one.constraints)
         for letter in one.letters
         if letter in scope.letters
@@ -137,7 +137,7 @@ def _wider(wide: str, value: str) -> bool:
 def _parts(asked: Scope, allowed: tuple[Scope, ...]) -> Iterator[Scope]:
     """Yield the parts of a scope that are allowed, wider ones first, none that is in another."""
     mine = [one for one in allowed if one.level == asked.level]
-    types = {one.type for one in mine if asked.type in ("*", one.type)}
+    types = {one.type for one in mine if asked.type in meant_by(one.type)}
     places = [asked.type, *sorted(types - {asked.type})]
     narrowings = dict.fromkeys(((), *(one.constraints for one in mine)))
     granted: list[Scope] = []

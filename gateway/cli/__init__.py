@@ -8,6 +8,7 @@ import click
 
 from gateway import __version__
 from gateway.cli.administration import client, db, token
+from gateway.cli.audit import audit
 from gateway.cli.check import check
 from gateway.cli.conformance import profiles, validate
 from gateway.cli.files import send, translate
@@ -41,6 +42,6 @@ def main() -> None:
 for _command in (
     up, serve, listen, work, demo, translate, check, send, messages, client, user, token, db,
     validate, profiles, reconcile_command, patients, backup_command,
-    restore_command, purge_command, grant,
+    restore_command, purge_command, grant, audit,
 ):  # fmt: skip
     main.add_command(_command)

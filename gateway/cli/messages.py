@@ -13,9 +13,10 @@ import orjson
 
 from gateway.app import open_parts
 from gateway.cli.environment import database, named_place, printable, settings, show_account
+from gateway.cli.recorded import recorder
 from gateway.cli.replay import messages_replay
 from gateway.cli.summary import summary_option
-from gateway.pipeline.decide import decision_by, find_held, reject, release
+from gateway.pipeline.decide import Decision, decision_by, find_held, reject, release
 from gateway.pipeline.file import Office
 from gateway.report import Accounted
 from gateway.store import decisions
@@ -113,7 +114,7 @@ def _deciding(command: Callable[..., None]) -> Callable[..., None]:
 @_deciding
 def messages_release(key: int, part: int | None, who: str, why: str) -> None:
     """Give a held message back to the workers as it is: what was wrong is put right elsewhere."""
-    _decide(key, part, lambda office, found: release(office, found, decision_by(who, why)))
+    _decide("release", key, part, who, why, release)
     click.echo(f"message {key} goes back to work")
 
 
@@ -121,18 +122,26 @@ def messages_release(key: int, part: int | None, who: str, why: str) -> None:
 @_deciding
 def messages_reject(key: int, part: int | None, who: str, why: str) -> None:
     """End a held message for good; what waited behind it goes on."""
-    _decide(key, part, lambda office, found: reject(office, found, decision_by(who, why)))
+    _decide("reject", key, part, who, why, reject)
     click.echo(f"message {key} is rejected")
 
 
 messages.add_command(messages_replay)
 
 
-def _decide(key: int, part: int | None, act: Callable[[Office, int], None]) -> None:
-    parts = open_parts(settings())
-    with closing(parts.database):
+def _decide(
+    name: str, key: int, part: int | None, who: str, why: str,
+    act: Callable[[Office, int, Decision], None],
+) -> None:  # fmt: skip
+    given, decision = settings(), decision_by(who, why)
+    parts = open_parts(given)
+    with (
+        closing(parts.database),
+        recorder(given, parts.database, decision.who) as kept,
+        kept.acting(name, f"message/{key}", decision.why),
+    ):
         office = parts.office()
-        act(office, find_held(office, key, part or 0))
+        act(office, find_held(office, key, part or 0), decision)
 
 
 def _table(rows: Iterable[Mapping[str, Any]], now: int) -> None:

@@ -9,8 +9,10 @@ import click
 
 from gateway.app import open_parts
 from gateway.cli.environment import database, settings
+from gateway.cli.recorded import recorder
 from gateway.pipeline.decide import decision_by, undo_merge
 from gateway.store import merges
+from gateway.store.database import Database
 
 
 @click.group()
@@ -48,9 +50,23 @@ def patients_unmerge(merge: int, who: str, why: str) -> None:
     What was filed while the merge stood stays where it is, flagged, and is listed.
     """
     decision = decision_by(who, why)
-    parts = open_parts(settings())
-    with closing(parts.database):
+    given = settings()
+    parts = open_parts(given)
+    with (
+        closing(parts.database),
+        recorder(given, parts.database, decision.who) as kept,
+        kept.acting("unmerge", f"merge/{merge}", decision.why) as touched,
+    ):
+        touched += _patients(parts.database, merge)
         review = undo_merge(parts.office(), merge, decision)
+        touched += review
     click.echo(f"merge {merge} is undone")
     for reference in review:
         click.echo(f"filed meanwhile, whose is it? {reference}")
+
+
+def _patients(opened: Database, merge: int) -> list[str]:
+    """Name the two patients of a merge; empty when there is no such merge."""
+    with opened.read() as connection:
+        found = [one for one in merges.links(connection, merge + 1, 1) if one.key == merge]
+    return [f"Patient/{id_}" for one in found for id_ in (one.subsumed, one.survivor)]

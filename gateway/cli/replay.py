@@ -11,6 +11,7 @@ import click
 
 from gateway.app import open_parts
 from gateway.cli.environment import named_place, printable, settings
+from gateway.cli.recorded import Recorder, recorder
 from gateway.errors import GatewayError, StoreUnavailable
 from gateway.pipeline.decide import decision_by, find_replayable
 from gateway.pipeline.difference import Difference
@@ -56,15 +57,16 @@ def messages_replay(
     if dry_run and digests:
         raise click.UsageError("--dry-run shows a difference, --confirm carries it out")
     decision = None if dry_run else decision_by(who, why)
-    parts = open_parts(settings())
-    with closing(parts.database):
+    given = settings()
+    parts = open_parts(given)
+    with closing(parts.database), recorder(given, parts.database, who.strip()) as kept:
         office = parts.office()
         if digests and decision:
             done = (partial(confirm, office, digest, decision) for digest in digests)
         else:
             found = _parts(office, keys, part or 0, sender, reason, all_filed)
             done = (partial(replay, office, key, decision) for key in found)
-        fine = _each(done, values)
+        fine = _each(done, values, kept)
     click.get_current_context().exit(0 if fine else 1)
 
 
@@ -79,7 +81,7 @@ def _parts(
             yield from replayable(office, "filed", sender=sender)
 
 
-def _each(replays: Iterable[Callable[[], Replayed]], values: bool) -> bool:
+def _each(replays: Iterable[Callable[[], Replayed]], values: bool, kept: Recorder) -> bool:
     """Replay one after the other; one that cannot be is told, and the others go on."""
     counts: Counter[str] = Counter()
     for one in replays:
@@ -89,12 +91,22 @@ def _each(replays: Iterable[Callable[[], Replayed]], values: bool) -> bool:
             raise
         except GatewayError as error:
             counts["refused"] += 1
+            kept.record("replay", "message", status=error.status)
             click.echo(f"refused: {error}", err=True)
         else:
             counts[done.result] += 1
+            _record(done, values, kept)
             _show(done, values)
     click.echo(", ".join(f"{count} {what}" for what, count in counts.items()) or "none")
     return not (counts["refused"] or counts[Result.HELD])
+
+
+def _record(done: Replayed, values: bool, kept: Recorder) -> None:
+    """Say which resources a replay changed, or would; with values they are also shown."""
+    detail = f"{done.result}, values shown" if values else str(done.result)
+    exists = [one for one in done.differences if one.kind != "added" or done.result == Result.FILED]
+    returned = tuple(f"{one.type}/{one.id}" for one in exists)
+    kept.record("replay", f"message/{done.message_key}", detail=detail, returned=returned)
 
 
 def _show(done: Replayed, values: bool) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 
 from gateway.cli.environment import settings
+from gateway.cli.recorded import recorder
 from gateway.config import Settings
+from gateway.store.audit.retention import purge_audit
 from gateway.store.backup import Manifest, backup, verify
 from gateway.store.database import Database, now_micros
 from gateway.store.files import Files
@@ -42,6 +44,8 @@ def backup_command(file: Path, check_only: bool) -> None:
     given = settings()
     with closing(_database(given)) as database:
         files = Files(given.data / "files")
+        with recorder(given, database) as kept:
+            kept.record("backup", file.name)  # before anything leaves
         _tell(backup(database, files, given.data / "audit", file), "written and verified")
 
 
@@ -52,7 +56,10 @@ def restore_command(file: Path) -> None:
     given = settings()
     with closing(_database(given)) as database:
         files = Files(given.data / "files")
-        _tell(restore(database, files, given.data / "audit", file), "restored")
+        manifest = restore(database, files, given.data / "audit", file)
+        with recorder(given, database) as kept:
+            kept.record("restore", file.name)
+        _tell(manifest, "restored")
 
 
 @click.command("purge")
@@ -65,6 +72,10 @@ def purge_command(dry_run: bool) -> None:
         if dry_run:
             found = due(database, retention, now_micros())
         else:
-            found = purge(database, retention, now_micros(), lambda: False)
+            with recorder(given, database) as kept, kept.acting("purge", "message"):
+                found = purge(database, retention, now_micros(), lambda: False)
+            purge_audit(
+                database, given.data / "audit", given.audit_retention_days, now_micros(), b""
+            )
     said = "would be emptied" if dry_run else "emptied"
     click.echo(f"{said}: {found.filed} filed, {found.refused} refused or repeated")

@@ -19,6 +19,7 @@ from gateway.store.database import Database
 _REMEMBER = 60_000_000
 _ASK_REVOKED = 1_000_000
 _REMEMBERED_MAX = 10_000
+_NAME = 16
 
 
 class _Known(NamedTuple):
@@ -39,10 +40,9 @@ class Bearers:
 
     def access(self, authorization: str | None) -> Access:
         """Return what the caller may see; raises Unauthorized."""
-        scheme, _, token = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
+        digest, now = _digest(authorization), self._clock()
+        if not digest:
             raise Unauthorized
-        digest, now = token_digest(token.strip()), self._clock()
         self._forget_revoked(now)
         known = self._known.get(digest)
         if known is None or known.until <= now:
@@ -77,3 +77,15 @@ class Bearers:
             if revoked_at != self._revoked_at:
                 self._known.clear()
             self._asked_at, self._revoked_at = now, revoked_at
+
+
+def token_name(authorization: str | None) -> str:
+    """Return the beginning of the digest of a bearer token, by which audit names it."""
+    return _digest(authorization)[:_NAME]
+
+
+def _digest(authorization: str | None) -> str:
+    scheme, _, token = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        return ""
+    return token_digest(token.strip())

@@ -13,6 +13,7 @@ from gateway.oauth.keyring import Keyring
 from gateway.oauth.token import TokenEndpoint
 from gateway.oauth.upstream import Provider
 from gateway.store.audit import Journal
+from gateway.store.audit.refusals import Refusals
 from gateway.store.clients import shared_secret
 from gateway.store.database import Database, now_micros
 from gateway.store.files import Files
@@ -27,6 +28,7 @@ class Server:
     database: Database
     files: Files
     journal: Journal
+    refusals: Refusals
     bearers: Bearers
     tokens: TokenEndpoint
     rules: Rules
@@ -60,11 +62,13 @@ def open_server(
     )
     policy = load_policy(settings.policy)
     keyring = Keyring(settings.key_folder)
+    journal = Journal(settings.data / "audit", database)
     return Server(
         settings=settings,
         database=database,
         files=Files(settings.data / "files"),
-        journal=Journal(settings.data / "audit"),
+        journal=journal,
+        refusals=Refusals(journal),
         bearers=Bearers(database, clock, policy),
         tokens=TokenEndpoint(database, token_url(settings), settings.token_seconds, clock),
         rules=rules,

@@ -32,6 +32,7 @@ from gateway.store.archive import (
     line_of,
     verify,
 )
+from gateway.store.audit.segments import segments
 from gateway.store.database import Database, now_micros
 from gateway.store.files import Files
 
@@ -97,14 +98,36 @@ def _write(
         tables = schema.tables(connection)
         members = [_add_table(tar, connection, one, folder) for one in tables.values()]
         kept = _add_files(tar, connection, tables["file"], files)
+        expected = _segments(connection, tables)
     for journal in sorted(audit.glob("*.ndjson")) if audit.is_dir() else ():
         # It grows meanwhile: what is there now is taken.
         with journal.open("rb") as content:
             size = os.fstat(content.fileno()).st_size
             members.append(add(tar, f"audit/{journal.name}", content, size))
+            expected.discard(journal.name)
+    if purged := _purged(database, expected):
+        raise BackupError("a journal was purged meanwhile: take the backup again", where=purged)
     manifest = Manifest(FORMAT, revision, taken_at, tuple(members), kept)
     add_manifest(tar, manifest)
     return manifest
+
+
+def _purged(database: Database, missing: set[str]) -> str:
+    """Name one of these journals that was purged since; what else is missing, audit tells."""
+    if not missing:
+        return ""
+    with database.read() as connection:
+        return next((one.file for one in segments(connection) if one.purged
+                     and one.file in missing), "")  # fmt: skip
+
+
+def _segments(connection: Connection, tables: dict[str, Table]) -> set[str]:
+    """Return the files that the seals of this very view are over."""
+    table = tables.get("audit_segment")
+    if table is None:  # taken before an upgrade
+        return set()
+    query = select(table.c.name).where(table.c.purged_at.is_(None), table.c.sealed > 0)
+    return {f"{name}.ndjson" for name in connection.execute(query).scalars()}
 
 
 def _add_table(tar: tarfile.TarFile, connection: Connection, table: Table, folder: Path) -> Member:

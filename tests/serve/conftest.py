@@ -109,4 +109,5 @@ def live(app: Flask, server: Server) -> Iterator[str]:
 def journal_lines(server: Server) -> list[dict[str, Any]]:
     folder = server.settings.data / "audit"
     files = sorted(folder.glob("*.ndjson")) if folder.exists() else []
-    return [orjson.loads(line) for path in files for line in path.read_bytes().splitlines()]
+    lines = [orjson.loads(line) for path in files for line in path.read_bytes().splitlines()]
+    return [line for line in lines if "segment" not in line]

@@ -288,7 +288,10 @@ def test_every_answer_to_a_known_client_is_in_the_journal(
         ),
         ("read", "DiagnosticReport/none", 404, None),
         ("read", "Patient/alice", 403, None),
+        ("refusal", "/fhir/Patient/alice", 401, None),
     ]
+    assert {line["address"] for line in journal_lines(server)} == {"127.0.0.1"}
+    assert [len(line.get("token", "")) for line in journal_lines(server)] == [16, 16, 16, 16, 0]
     assert orjson.loads(journal_lines(server)[1]["query"])[0] == ["patient", "bob"]
 
 
@@ -313,8 +316,10 @@ def test_a_missing_file_is_told_and_not_a_crash(client: FlaskClient, server: Ser
 
 
 def test_the_capabilities_are_open_and_every_search_declared_works(
-    app: Flask, client: FlaskClient
+    app: Flask, client: FlaskClient, grant: Grant
 ) -> None:
+    everything = grant("system/*.rs system/AuditEvent.rs")["Authorization"]
+    client.environ_base["HTTP_AUTHORIZATION"] = everything
     statement = app.test_client().get("/fhir/metadata").json
     values = {"token": "urn:example:x|1", "date": "ge2025", "reference": "x"}
     types = {one["type"]: one for one in statement["rest"][0]["resource"]}

@@ -6,6 +6,8 @@ from typing import Any
 
 from gateway import __version__
 from gateway.fhir import capability as fhir
+from gateway.serve.fhir.audit import AUDIT
+from gateway.serve.fhir.audit_query import PARAMETERS as AUDIT_PARAMETERS
 from gateway.serve.server import Server, token_url
 from gateway.store.dates import instant_text
 from gateway.store.parameters import COMMON, PARAMETERS, READ_ONLY, Kind, Parameter
@@ -21,6 +23,7 @@ def statement(server: Server) -> dict[str, Any]:
     """Return the CapabilityStatement of this instance."""
     types = [_searchable(type_) for type_ in sorted(PARAMETERS)]
     types += [fhir.TypeSupport(type_, interactions=_READS) for type_ in sorted(READ_ONLY)]
+    types.append(_audit())
     security = fhir.Security(token=token_url(server.settings), cors=True)
     return fhir.capability(
         fhir.Server(
@@ -32,6 +35,14 @@ def statement(server: Server) -> dict[str, Any]:
             formats=_FORMATS,
         )
     )
+
+
+def _audit() -> fhir.TypeSupport:
+    searches = [fhir.SearchParameter(name, kind) for name, kind in AUDIT_PARAMETERS.items()]
+    return fhir.TypeSupport(
+        AUDIT, interactions=("read", "search-type"), searches=searches, versioning="no-version",
+        documentation="IHE BALP; needs a scope that names it: system/*.rs does not mean it.",
+    )  # fmt: skip
 
 
 def _searchable(type_: str) -> fhir.TypeSupport:

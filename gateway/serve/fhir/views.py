@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from typing import Any
+from functools import partial
 
 import orjson
 from flask import Blueprint, Response, g, request
@@ -27,9 +27,10 @@ from gateway.errors import (
     UnsupportedMedia,
 )
 from gateway.fhir.outcome import outcome
+from gateway.serve.fhir.audit import add_audit
 from gateway.serve.fhir.formats import JSON, require_json
 from gateway.serve.fhir.metadata import statement
-from gateway.serve.fhir.visit import asked, enter
+from gateway.serve.fhir.visit import asked, enter, record_visit
 from gateway.serve.server import Server
 from gateway.store import resources
 from gateway.store.query import parse_query
@@ -57,10 +58,11 @@ def fhir_blueprint(server: Server) -> Blueprint:
     """Make the routes under /fhir."""
     blueprint = Blueprint("fhir", __name__, url_prefix="/fhir")
     _add_metadata(blueprint, server)
+    add_audit(blueprint, server, _given)
     _add_reads(blueprint, server)
     _add_searches(blueprint, server)
     _add_refusals(blueprint)
-    blueprint.after_request(_audited)
+    blueprint.after_request(partial(_audited, server))
     blueprint.register_error_handler(GatewayError, _refused)
     blueprint.register_error_handler(HTTPException, _refused_http)
     blueprint.register_error_handler(Exception, _failed)
@@ -103,14 +105,21 @@ def _add_reads(blueprint: Blueprint, server: Server) -> None:
 def _add_searches(blueprint: Blueprint, server: Server) -> None:
     @blueprint.get("/<type_>")
     def search_get(type_: str) -> Response:
-        return _search(server, type_, _pairs(request.args))
+        return _search(server, type_, _given())
 
     @blueprint.post("/<type_>/_search")
     def search_post(type_: str) -> Response:
-        if request.mimetype != _FORM:
-            raise UnsupportedMedia(f"send the search as {_FORM}")
-        request.max_content_length = _FORM_BYTES
-        return _search(server, type_, _pairs(request.args) + _pairs(request.form))
+        return _search(server, type_, _given())
+
+
+def _given() -> list[tuple[str, str]]:
+    """Return the parameters of a search, from the address and from the form of a POST."""
+    if request.method != "POST":
+        return _pairs(request.args)
+    if request.mimetype != _FORM:
+        raise UnsupportedMedia(f"send the search as {_FORM}")
+    request.max_content_length = _FORM_BYTES
+    return _pairs(request.args) + _pairs(request.form)
 
 
 def _pairs(values: MultiDict[str, str]) -> list[tuple[str, str]]:
@@ -124,14 +133,7 @@ def _search(server: Server, type_: str, pairs: list[tuple[str, str]]) -> Respons
     query = parse_query(type_, pairs, server.rules, strict=strict)
     with server.database.read() as connection:
         page = search(connection, visit.access, query)
-    return visit.page(page, _ignored(query.ignored))
-
-
-def _ignored(names: tuple[str, ...]) -> dict[str, Any] | None:
-    if not names:
-        return None
-    ignored = [InvalidRequest("was ignored: not supported", where=name) for name in names]
-    return outcome(ignored, severity="warning")
+    return visit.page(page, visit.ignored(query.ignored))
 
 
 def _add_refusals(blueprint: Blueprint) -> None:
@@ -146,17 +148,16 @@ def _add_refusals(blueprint: Blueprint) -> None:
         raise NotAllowed("resources are filed by messages, not over FHIR")
 
 
-def _audited(response: Response) -> Response:
+def _audited(server: Server, response: Response) -> Response:
     response.headers.extend(_HEADERS)
     if request.method == "OPTIONS":
         response.headers.extend(_PREFLIGHT)
-    if visit := g.get("visit"):
-        try:
-            visit.server.journal.record(visit.event(response.status_code))
-        except StoreUnavailable as error:
-            response.close()
-            response = _refused(error)
-            response.headers.extend(_HEADERS)
+    try:
+        record_visit(server, g.get("visit"), response.status_code)
+    except StoreUnavailable as error:
+        response.close()
+        response = _refused(error)
+        response.headers.extend(_HEADERS)
     return response
 
 

@@ -11,7 +11,9 @@ from flask import Response, g, request, send_file
 from werkzeug.http import http_date
 
 from gateway.access.scopes import Access
-from gateway.errors import NotFound
+from gateway.errors import InvalidRequest, NotFound, Unauthorized
+from gateway.fhir.outcome import outcome
+from gateway.oauth.bearer import token_name
 from gateway.serve.fhir.bundle import history, searchset
 from gateway.serve.fhir.formats import JSON, require_json, wants_fhir
 from gateway.serve.server import Server
@@ -31,6 +33,7 @@ class Visit:
     target: str
     query: str = ""
     returned: list[str] = field(default_factory=list)
+    token: str = ""
 
     def event(self, status: int) -> Event:
         """Return what the journal is to say."""
@@ -42,7 +45,16 @@ class Visit:
             status=status,
             query=self.query,
             returned=tuple(self.returned),
+            address=request.remote_addr or "",
+            token=self.token,
         )
+
+    def ignored(self, names: tuple[str, ...]) -> dict[str, Any] | None:
+        """Say which parameters were ignored; None when none was."""
+        if not names:
+            return None
+        ignored = [InvalidRequest("was ignored: not supported", where=name) for name in names]
+        return outcome(ignored, severity="warning")
 
     def json(self) -> None:
         """Raise NotAcceptable unless the client takes JSON."""
@@ -103,10 +115,22 @@ class Visit:
 
 def enter(server: Server, interaction: str, target: str, query: str = "") -> Visit:
     """Begin a request: raises Unauthorized; from here on it is audited, whatever comes of it."""
-    access = server.bearers.access(request.headers.get("Authorization"))
-    visit = Visit(server, access, interaction, target, query)
+    authorization = request.headers.get("Authorization")
+    access = server.bearers.access(authorization)
+    visit = Visit(server, access, interaction, target, query, token=token_name(authorization))
     g.visit = visit
     return visit
+
+
+def record_visit(server: Server, visit: Visit | None, status: int) -> None:
+    """Put a request into the audit journal, refusals of nobody known within a bound.
+
+    Raises StoreUnavailable: nothing may be handed over then.
+    """
+    if visit is not None:
+        server.journal.record(visit.event(status))
+    elif status == Unauthorized.status:
+        server.refusals.record(server.clock(), request.remote_addr or "", request.path)
 
 
 def asked() -> tuple[str, str]:

@@ -6,6 +6,13 @@ Instants are integers: microseconds since 1970 UTC. Clinical rows carry a `patie
 from __future__ import annotations
 
 from gateway.store.tables.arrived import decision, lane, message, part, part_report, tally
+from gateway.store.tables.audited import (
+    audit_entry,
+    audit_patient,
+    audit_resource,
+    audit_seal,
+    audit_segment,
+)
 from gateway.store.tables.columns import metadata
 from gateway.store.tables.filed import (
     edition,
@@ -46,6 +53,11 @@ from gateway.store.tables.staff import (
 
 __all__ = [
     "access_grant",
+    "audit_entry",
+    "audit_patient",
+    "audit_resource",
+    "audit_seal",
+    "audit_segment",
     "decision",
     "edition",
     "file",
