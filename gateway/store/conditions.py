@@ -18,8 +18,8 @@ from sqlalchemy.sql import ColumnElement
 from sqlalchemy.sql.expression import FromClause, ScalarSelect
 
 from gateway.access import scopes
+from gateway.store.extraction import token_hashes
 from gateway.store.guard import guard
-from gateway.store.indexing import token_hashes
 from gateway.store.prepared import given
 from gateway.store.query import (
     Condition,

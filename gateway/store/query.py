@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from gateway.errors import InvalidSearch, InvalidValue, NotFound, TooCostly
 from gateway.store.dates import interval
-from gateway.store.indexing import is_id, token_literal
+from gateway.store.extraction import is_id, token_literal
 from gateway.store.parameters import PARAMETERS, TYPES, Kind, Parameter
 
 PREFIXES = ("eq", "ne", "lt", "gt", "le", "ge", "sa", "eb")

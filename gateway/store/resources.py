@@ -19,7 +19,6 @@ from sqlalchemy import (
     Dialect,
     Row,
     bindparam,
-    delete,
     insert,
     select,
     update,
@@ -38,17 +37,12 @@ from gateway.errors import (
 )
 from gateway.store.bulk import among
 from gateway.store.dates import instant_text
+from gateway.store.extraction import is_id
 from gateway.store.guard import guard
-from gateway.store.indexing import Entry, is_id, write_index
+from gateway.store.indexing import Entry, clear_index, write_index
 from gateway.store.parameters import SHARED, TYPES
 from gateway.store.prepared import Prepared, given, prepare
-from gateway.store.tables import (
-    index_date,
-    index_reference,
-    index_token,
-    resource,
-    resource_version,
-)
+from gateway.store.tables import resource, resource_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,12 +265,7 @@ def _update(connection: Connection, plans: Sequence[_Plan]) -> None:
             for key, plan in zip(keys, plans, strict=True)
         ],
     )
-    for column in (
-        index_token.c.resource_key,
-        index_reference.c.source_key,
-        index_date.c.resource_key,
-    ):
-        connection.execute(delete(column.table).where(among(connection, column, keys)))
+    clear_index(connection, keys)
 
 
 # -- read -----------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, event, insert, update
 from gateway.access.scopes import Access
 from gateway.errors import Forbidden, InvalidSearch, NotFound, TooCostly
 from gateway.store.database import Database
-from gateway.store.indexing import token_hashes, token_literal
+from gateway.store.extraction import token_hashes, token_literal
 from gateway.store.parameters import PARAMETERS
 from gateway.store.query import parse_query
 from gateway.store.resources import NewVersion, save
