@@ -86,6 +86,9 @@ class Stored(NamedTuple):
     body: str
 
 
+STORED = tuple(resource.c[name] for name in Stored._fields)
+"""The columns of `Stored`, of the newest version."""
+
 _NOTED = "gateway_noted"
 
 
@@ -316,13 +319,10 @@ def _present(row: Any) -> Stored:
     return Stored._make(row)
 
 
-_COLUMNS = tuple(resource.c[name] for name in Stored._fields)
-
-
 @lru_cache(maxsize=1024)
 def _reading(dialect: Dialect, access: Shape) -> Prepared:
     statement = (
-        select(*_COLUMNS)
+        select(*STORED)
         .where(resource.c.type == given("type"), resource.c.id == given("id"))
         .where(guard(access, "r", resource))
     )

@@ -1,5 +1,7 @@
 """Strings, pairs of code and value, quantities; every stored resource is indexed anew."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -45,7 +47,7 @@ def upgrade() -> None:
     index_all(op.get_bind())
 
 
-def _create(name: str, *columns: sa.Column, **options: object) -> None:
+def _create(name: str, *columns: sa.Column[Any], **options: Any) -> None:
     op.create_table(
         name, *columns,
         sa.ForeignKeyConstraint(["resource_key"], ["resource.key"],
@@ -56,15 +58,15 @@ def _create(name: str, *columns: sa.Column, **options: object) -> None:
 
 
 def _number(
-    name: str, kind: sa.types.TypeEngine = sa.BigInteger(), comment: str | None = None
-) -> sa.Column:
+    name: str, kind: sa.types.TypeEngine[Any] = sa.BigInteger(), comment: str | None = None
+) -> sa.Column[Any]:
     return sa.Column(name, kind, nullable=False, comment=comment)
 
 
-def _resource() -> sa.Column:
+def _resource() -> sa.Column[Any]:
     key = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
     return sa.Column("resource_key", key, nullable=False)
 
 
-def _ordered() -> sa.types.TypeEngine:
+def _ordered() -> sa.types.TypeEngine[str]:
     return sa.String().with_variant(sa.String(collation="C"), "postgresql")
