@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event, insert, update
@@ -406,7 +407,22 @@ QUERIES = (
     "patient=p2&_include=DiagnosticReport:*",
     "result=Observation/o3",
     "_sort=-_lastUpdated",
+    "_sort=status,-date",
+    "status:not=final",
+    "issued:missing=true&result:missing=false",
+    "result.code=69548-6",
+    "result.subject:Patient.identifier=x|1",
+    f"subject:Patient.identifier={CHI}|0000000001",
+    "_has:Provenance:target:recorded=ge2025",
+    "_has:DiagnosticReport:result:status=final",
+    "_include=DiagnosticReport:result&_include:iterate=Observation:subject",
+    "_include=*&_revinclude:iterate=*",
+    "_revinclude=Provenance:target&_revinclude:iterate=DiagnosticReport:subject",
 )
+OF_OTHER_TYPES = (("Observation", "_has:DiagnosticReport:result:status=final"),
+                  ("Patient", "_has:DiagnosticReport:subject:result.code=69548-6"),
+                  ("Patient", "_revinclude=Observation:subject"),
+                  ("Observation", "_revinclude=DiagnosticReport:result&_sort=_id"))  # fmt: skip
 ACCESSES = {
     "everything": EVERYTHING,
     "reports and patients": scoped("system/DiagnosticReport.rs", "system/Patient.rs"),
@@ -469,6 +485,15 @@ def _remove_unreadable(database: Database, access: Access) -> None:
                 )
 
 
+def _answer(connection: Connection, type_: str, query: str, caller: Access) -> tuple[Any, ...]:
+    try:
+        page = ask(connection, f"_count=100&{query}", caller, type_=type_)
+        total = ask(connection, f"{query}&_summary=count", caller, type_=type_).total
+    except Forbidden:
+        return ("forbidden",)
+    return [m.id for m in page.matches], sorted(i.id for i in page.included), total
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("who", ACCESSES)
 def test_an_answer_equals_that_of_a_database_with_only_the_readable_rows(
@@ -484,16 +509,14 @@ def test_an_answer_equals_that_of_a_database_with_only_the_readable_rows(
         caller = reader if everything else access
         with database.read() as connection:
             answers[everything] = [
-                (
-                    [m.id for m in page.matches],
-                    sorted(i.id for i in page.included),
-                    ask(connection, f"{query}&_summary=count", caller).total,
-                )
-                for query in QUERIES
-                for page in [ask(connection, f"_count=100&{query}", caller)]
+                _answer(connection, type_, query, caller)
+                for type_, query in (*(("DiagnosticReport", q) for q in QUERIES), *OF_OTHER_TYPES)
             ]
-    assert answers[False] == answers[True]
-    assert any(matches for matches, _, _ in answers[False])
+    for narrow, reference in zip(answers[False], answers[True], strict=True):
+        assert narrow in (reference, ("forbidden",))
+    assert any(one[0] for one in answers[False])
+    forbidden = sum(one == ("forbidden",) for one in answers[False])
+    assert bool(forbidden) == (not access.allows("Observation", "s"))
 
 
 @pytest.mark.parametrize(
