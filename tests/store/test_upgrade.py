@@ -8,9 +8,12 @@ import pytest
 from sqlalchemy import text
 
 from gateway import demo
+from gateway.access.scopes import access_for
 from gateway.config import Settings
 from gateway.store import schema
 from gateway.store.database import Database, now_micros
+from gateway.store.query import Rules, parse_query
+from gateway.store.search import search
 from tests.flow.office import Desk
 from tests.flow.test_versions import _message
 
@@ -116,4 +119,48 @@ def test_work_goes_on_from_the_report_that_the_release_before_had_filed(
     )
     assert (id_, version) == ("report-1", 2)
     assert desk.resources("DiagnosticReport")[0]["status"] == "final"
+    old.close()
+
+
+_PAIR = (
+    '{"resourceType":"Observation","id":"%s","status":"final","code":{"coding":[{"code":"69548-6"}]},'
+    '"subject":{"reference":"Patient/patient-1"},"derivedFrom":[{"reference":"Observation/gone"}],'
+    '"valueQuantity":{"value":0.35,"unit":"1"},"component":[{"code":{"coding":[{"code":"48018-6"}]},'
+    '"valueCodeableConcept":{"coding":[{"system":"urn:genes","code":"%s"}]}}]}'
+)
+_PERSON = '{"resourceType":"Patient","id":"patient-1","name":[{"family":"Testpati\u00e9nt"}]}'
+_STORED = text(
+    "INSERT INTO resource (type, id, version, updated_at, patient_key, record_class, digest, body,"
+    " deleted) VALUES (:type, :id, 1, 1, 1, 'nhs', 'd', :body, :deleted)"
+)
+
+
+def test_what_was_stored_before_is_found_by_the_new_parameters(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.store.indexing._BATCH", 7)  # several batches
+    old = Database(database_url)
+    schema.upgrade(old, "0002")
+    with old.write() as connection:
+        connection.exec_driver_sql(_FILED[0])
+        rows = [("Patient", "patient-1", _PERSON, False)]
+        rows += [
+            ("Observation", f"o{n}", _PAIR % (f"o{n}", f"G{n % 3}"), n == 3) for n in range(30)
+        ]
+        for type_, id_, body, deleted in rows:
+            values = {"type": type_, "id": id_, "body": body, "deleted": deleted}
+            connection.execute(_STORED, values)
+    schema.upgrade(old)
+    assert schema.differences(old) == []
+
+    def found(type_: str, name: str, value: str) -> int:
+        query = parse_query(type_, [(name, value)], Rules("http://x", b""), strict=True)
+        with old.search() as connection:
+            return len(search(connection, access_for("c", ["system/*.rs"]), query).matches)
+
+    assert found("Patient", "family", "testpatient") == 1
+    assert found("Observation", "component-code-value-concept", "48018-6$urn:genes|G0") == 9
+    assert found("Observation", "value-quantity", "0.35") == 29
+    assert found("Observation", "derived-from:missing", "false") == 0  # it leads nowhere
+    assert found("Patient", "_has:Observation:subject:component-value-concept", "G1") == 1
     old.close()

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 
 from gateway.errors import InvalidSearch, InvalidValue
 from gateway.fhir.audit_event import interactions
+from gateway.store.asked import Query, Rules
 from gateway.store.audit.entries import Wanted, merged_with, patient_by, patient_of
 from gateway.store.database import Connection
 from gateway.store.dates import interval
-from gateway.store.query import Query, Rules, Sort
 
 PARAMETERS = {
     "date": "date", "entity": "reference", "agent": "reference", "patient": "reference",
@@ -140,8 +140,7 @@ def read_search(
             reading.ignored.append(shown)
     count = min(reading.count or rules.page_size, rules.page_size_max)
     query = Query(
-        type="AuditEvent", rules=rules, conditions=(), includes=(), sort=Sort(), count=count,
-        count_only=False, total=False, cursor=reading.cursor, pairs=tuple(reading.pairs),
+        "AuditEvent", rules, count=count, cursor=reading.cursor, pairs=tuple(reading.pairs),
         ignored=tuple(reading.ignored),
     )  # fmt: skip
     return query, reading.wanted
