@@ -7,7 +7,8 @@ all callers of one shape; everything that differs from caller to caller is in `v
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from gateway.access.caller import Caller
@@ -86,9 +87,12 @@ class Rule:
         return not self.confined and not self.constraints
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Shape:
-    """What of an Access decides the SQL; `parties` and `grantees` say how many there are."""
+    """What of an Access decides the SQL; `parties` and `grantees` say how many there are.
+
+    `shape_of` makes each just once, so that looking up its statement compares no contents.
+    """
 
     rules: tuple[Rule, ...]
     rights: tuple[Right, ...]
@@ -99,6 +103,14 @@ class Shape:
         """Return the types of which every row is in scope for `letter`; None: all types."""
         allowed = frozenset(one.type for one in self.rules if one.open and letter in one.letters)
         return None if "*" in allowed else allowed
+
+
+@lru_cache(maxsize=4096)
+def shape_of(
+    rules: tuple[Rule, ...], rights: tuple[Right, ...], parties: int, grantees: int
+) -> Shape:
+    """Return the one Shape of these."""
+    return Shape(rules, rights, parties, grantees)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +141,7 @@ class Access:
         related = any(not one.everybody for one in self.rights)
         rules = tuple(_rule(scope) for scope in self.scopes)
         rights = tuple(dict.fromkeys(self.rights))
-        shape = Shape(rules, rights, related * len(parties), related * len(grantees))
+        shape = shape_of(rules, rights, related * len(parties), related * len(grantees))
         values: dict[str, Any] = dict(_constraint_values(self.scopes))
         if any(rule.confined for rule in rules):
             values["access_patient"] = self.patient
@@ -142,7 +154,14 @@ class Access:
 
     def at(self, now: int) -> Access:
         """Return the same at another moment; itself when nothing of it depends on time."""
-        return replace(self, moment=now) if "access_at" in self.values else self
+        if "access_at" not in self.values:
+            return self
+        made = object.__new__(Access)  # each request takes this step: nothing is derived again
+        for name in Access.__slots__:
+            object.__setattr__(made, name, getattr(self, name))
+        object.__setattr__(made, "moment", now)
+        object.__setattr__(made, "values", {**self.values, "access_at": now})
+        return made
 
     @property
     def restricted(self) -> bool:
