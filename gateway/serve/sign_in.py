@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from gateway.errors import SignInRefused
 from gateway.oauth.identity import admit
-from gateway.oauth.upstream import Asked
+from gateway.oauth.upstream import Asked, Provider
 from gateway.serve import session
 from gateway.serve.pages import guard_pages, page
 from gateway.serve.server import Server
@@ -38,7 +38,7 @@ def web_blueprint(server: Server) -> Blueprint:
     _add_local(blueprint, server)
     _add_code(blueprint, server)
     if server.provider:
-        _add_upstream(blueprint, server)
+        _add_upstream(blueprint, server, server.provider)
     _add_sign_out(blueprint, server)
     guard_pages(blueprint, server.settings)
     return blueprint
@@ -114,12 +114,12 @@ def _with_code(server: Server) -> AnyResponse:
     return _welcome(server, person, _CODE, step["next"])
 
 
-def _add_upstream(blueprint: Blueprint, server: Server) -> None:
+def _add_upstream(blueprint: Blueprint, server: Server, provider: Provider) -> None:
     @blueprint.get("/sign-in/upstream")
     def sign_in_upstream() -> AnyResponse:
         target = session.local_target(request.args.get("next", ""))
         try:
-            return _go_upstream(server, target)
+            return _go_upstream(server, provider, target)
         except SignInRefused as error:
             _refuse(server, error)
             return _form(server, target, error)
@@ -127,29 +127,27 @@ def _add_upstream(blueprint: Blueprint, server: Server) -> None:
     @blueprint.get("/sign-in/callback")
     def sign_in_callback() -> AnyResponse:
         try:
-            return _come_back(server)
+            return _come_back(server, provider)
         except SignInRefused as error:
             _refuse(server, error)
             return _form(server, session.local_target(""), error)
 
 
-def _go_upstream(server: Server, target: str) -> AnyResponse:
-    assert server.provider  # noqa: S101 - these routes exist only where there is one
-    url, asked = server.provider.begin()
+def _go_upstream(server: Server, provider: Provider, target: str) -> AnyResponse:
+    url, asked = provider.begin()
     sent = {"state": asked.state, "nonce": asked.nonce, "verifier": asked.verifier}
     _keep_step(server, sent | {"next": target})
-    return session.keep_visit(server, redirect(url, 303))  # type: ignore[arg-type]
+    return session.keep_visit(server, Response(status=303, headers={"Location": url}))
 
 
-def _come_back(server: Server) -> AnyResponse:
-    assert server.provider  # noqa: S101 - these routes exist only where there is one
+def _come_back(server: Server, provider: Provider) -> AnyResponse:
     with server.database.write() as connection:
         sealed = take_step(connection, session.step_digest(server), server.clock())
     step = _opened(server, sealed)
     if step is None or "state" not in step:
         raise SignInRefused("late", _LATE)
     asked = Asked(step["state"], step["nonce"], step["verifier"])
-    identity = server.provider.finish(request.args, asked)
+    identity = provider.finish(request.args, asked)
     with server.database.write() as connection:
         person = admit(connection, identity, server.clock())
     return _welcome(server, person, identity.methods, step["next"])

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import requests
+from urllib3.exceptions import HTTPError
 
 from gateway.errors import GatewayError
 
 _SECONDS = 10
 _BYTES_MAX = 1_000_000
+# What breaks off while the body is read is not wrapped by requests.
+_FAILED = (requests.RequestException, HTTPError, OSError)
 
 
 def post_form(url: str, form: Mapping[str, str]) -> tuple[int, bytes]:
@@ -19,7 +22,7 @@ def post_form(url: str, form: Mapping[str, str]) -> tuple[int, bytes]:
             url, data=dict(form), timeout=_SECONDS, allow_redirects=False, stream=True
         ) as reply:
             return reply.status_code, reply.raw.read(_BYTES_MAX, decode_content=True)
-    except requests.RequestException as error:
+    except _FAILED as error:
         raise GatewayError("the server cannot be reached") from error
 
 
@@ -31,7 +34,7 @@ def post_bytes(url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, 
             stream=True,
         ) as reply:  # fmt: skip
             return reply.status_code, reply.raw.read(_BYTES_MAX, decode_content=True)
-    except requests.RequestException as error:
+    except _FAILED as error:
         raise GatewayError("the server cannot be reached") from error
 
 
@@ -40,5 +43,5 @@ def get(url: str) -> tuple[int, bytes]:
     try:
         with requests.get(url, timeout=_SECONDS, allow_redirects=False, stream=True) as reply:
             return reply.status_code, reply.raw.read(_BYTES_MAX, decode_content=True)
-    except requests.RequestException as error:
+    except _FAILED as error:
         raise GatewayError("the server cannot be reached") from error
