@@ -9,6 +9,7 @@ import pytest
 
 from gateway.config import Settings
 from gateway.source import Source
+from gateway.store.audit import Event, Journal
 from gateway.store.database import Database, now_micros
 from gateway.watch import Watch
 from tests.flow.office import Desk
@@ -142,3 +143,11 @@ def test_the_watch_goes_on_when_the_store_is_down(
         threading.Event().wait(0.05)
     watch.stop()
     assert "tried again" in caplog.text
+
+
+def test_what_processes_recorded_is_sealed_by_the_watch(sqlite: Database, tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "audit", sqlite)
+    journal.record(Event(1, "client", "read", "Patient/x", 200))
+    watch = Watch(sqlite, Settings(data=tmp_path), now_micros)
+    assert (watch.seal(), watch.seal()) == (2, 0)
+    journal.close()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gateway.errors import StoreUnavailable
 from gateway.store.audit.entries import count
-from gateway.store.audit.event import START, Event, Head, claimed, follows, read_line
+from gateway.store.audit.event import START, Head, claimed, follows, read_sound
 from gateway.store.audit.segments import (
     LINES,
     PURGE,
@@ -145,7 +145,7 @@ def _check_segment(
 def _has_head(path: Path) -> bool:
     with path.open("rb") as file:
         line = file.readline()
-    return bool(claimed(line)) and isinstance(read_line(line), Head)
+    return isinstance(read_sound(line), Head)
 
 
 def _check_join(
@@ -154,7 +154,7 @@ def _check_join(
     """A segment names itself, and how the one before it ended."""
     with path.open("rb") as file:
         line = file.readline()
-    head = read_line(line) if claimed(line) else None
+    head = read_sound(line)
     if not isinstance(head, Head):
         return
     if head.segment != segment.name:
@@ -244,6 +244,6 @@ def _strangers(database: Database, folder: Path, known: dict[str, Segment]) -> I
 def _says_anything(path: Path) -> bool:
     with path.open("rb") as file:
         for line in file:
-            if not claimed(line) or isinstance(read_line(line), Event):
+            if not isinstance(read_sound(line), Head):
                 return True
     return False

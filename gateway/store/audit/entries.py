@@ -12,6 +12,7 @@ from sqlalchemy import (
     Select,
     and_,
     delete,
+    func,
     insert,
     or_,
     select,
@@ -212,8 +213,8 @@ def find_all(database: Database, wanted: Wanted, limit: int) -> Iterator[Entry]:
 
 def count(connection: Connection, segment_key: int) -> int:
     """Count the entries of one segment."""
-    query = select(_ENTRY.key).where(_ENTRY.segment_key == segment_key)
-    return sum(1 for _ in connection.execute(query.execution_options(yield_per=5000)))
+    query = select(func.count()).where(_ENTRY.segment_key == segment_key)
+    return int(connection.execute(query).scalar_one())
 
 
 def find_one(connection: Connection, id_: str) -> Entry | None:
