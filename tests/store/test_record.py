@@ -34,7 +34,7 @@ def _fill(connection: Connection) -> tuple[int, int]:
     parent = NewVersion("Organization", "parent", {"name": "Trust"}, None)
     lab = {"name": "Lab", "partOf": {"reference": "Organization/parent"}}
     save(connection, [parent, NewVersion("Organization", "lab", lab, None),
-                      NewVersion("Organization", "other", {"name": "Other"}, None)], NOW)  # fmt: skip
+                      NewVersion("Organization", "other", {"name": "O"}, None)], NOW)  # fmt: skip
     add_report(connection, "a1", "alice", alice, performer=[{"reference": "Organization/lab"}])
     add_report(connection, "b1", "bob", bob)
     save(connection, [report("a2", "alice", alice)], NOW + DAY)

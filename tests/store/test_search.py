@@ -414,7 +414,6 @@ QUERIES = (
     "result.subject:Patient.identifier=x|1",
     f"subject:Patient.identifier={CHI}|0000000001",
     "_has:Provenance:target:recorded=ge2025",
-    "_has:DiagnosticReport:result:status=final",
     "_include=DiagnosticReport:result&_include:iterate=Observation:subject",
     "_include=*&_revinclude:iterate=*",
     "_revinclude=Provenance:target&_revinclude:iterate=DiagnosticReport:subject",
