@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import accept, translate
+from benchmarks import accept, serve, translate
 
-met = [translate.main(), accept.main(accept.engines())]
+met = [translate.main(), accept.main(accept.engines()), serve.main(accept.engines())]
 raise SystemExit(0 if all(met) else 1)
