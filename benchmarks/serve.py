@@ -21,8 +21,10 @@ from flask import Flask
 
 from benchmarks.accept import running
 from gateway.app import create_app
+from gateway.oauth.clients import register
+from gateway.oauth.keys import new_key
 from gateway.store import schema
-from gateway.store.clients import Token, create_client, save_token, token_digest
+from gateway.store.clients import Token, save_token, token_digest
 from gateway.store.database import Database, now_micros
 from tests import postgres
 from tests.store.many import fill
@@ -64,9 +66,10 @@ def prepare(url: str, reports: int) -> int:
     patients = reports // PER_PATIENT
     fill(database, patients, PER_PATIENT, RESULTS)
     now = now_micros()
+    keys = {"keys": [new_key("ES384")[1]]}
+    client = register(database, "a benchmark", "system/*.rs", keys, now)
     with database.write() as connection:
-        create_client(connection, "bench", "A benchmark", "system/*.rs", {"keys": []}, now)
-        row = Token("bench", "system/*.rs", now, now + 3600 * 1_000_000)
+        row = Token(client.id, "system/*.rs", now, now + 3600 * 1_000_000)
         save_token(connection, token_digest(TOKEN), row)
     database.close()
     return patients
