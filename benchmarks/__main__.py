@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks import accept, audit, translate
+from benchmarks import accept, audit, serve, translate
 
-met = [translate.main(), audit.main(), accept.main(accept.engines())]
+ENGINES = accept.engines()
+met = [translate.main(), audit.main(), accept.main(ENGINES), serve.main(ENGINES)]
 raise SystemExit(0 if all(met) else 1)

@@ -69,9 +69,9 @@ class Plan:
     updated: ColumnElement[Any]
 
 
-_NARROW = (PatientIds, PatientIdentifiers, Ids, References)
-# What can lead when nothing is narrow: its rows are found first, and sorted.
-_LEADING = (Strings, Pairs, Quantities, Linked)
+_NARROW = (PatientIds, PatientIdentifiers, Ids)
+# What leads when nothing is narrow: its rows are found first, and sorted.
+_LEADING = (References, Strings, Pairs, Quantities, Linked)
 
 
 def plan(dialect: Dialect, access: scopes.Shape, type_: str, shapes: tuple[Shape, ...]) -> Plan:

@@ -297,6 +297,8 @@ def _linked(item: Shape, writing: Writing, probe: bool) -> Found:
     here, there = rows.source_key, rows.target_key
     if hop.backwards:
         here, there = there, here
+    if probe:  # from the few references of the row to their ends, never from all such ends
+        there = there + 0
     return Found(here, (rows.parameter == hop.number, other.c.key == there, *readable))
 
 
