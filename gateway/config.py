@@ -51,6 +51,15 @@ class Settings:
     chi_system: str = CHI_SYSTEM
     chi_placeholders: tuple[str, ...] = ("1111111111",)
     token_seconds: int = 300
+    keys: Path | None = None
+    person_token_seconds: int = 600
+    online_hours: int = 12
+    offline_days: int = 30
+    registration: str = "off"
+    registration_scope: str = (
+        "launch launch/patient openid fhirUser offline_access online_access patient/*.rs user/*.rs"
+    )
+    rate_per_minute: int = 120
     page_size: int = 50
     page_size_max: int = 500
     development: bool = False
@@ -60,6 +69,11 @@ class Settings:
     def database_url(self) -> str:
         """The SQLAlchemy URL: the configured one, or SQLite in the data folder."""
         return self.database or f"sqlite:///{(self.data / 'gateway.db').resolve()}"
+
+    @property
+    def key_folder(self) -> Path:
+        """The folder of keys: the configured one, or the one in the data folder."""
+        return self.keys or self.data / "keys"
 
     @property
     def fhir_base(self) -> str:
@@ -133,12 +147,25 @@ def _check(settings: Settings) -> None:
     if not settings.base_url.startswith(("http://", "https://")):
         raise InvalidSetting("must be an absolute http or https URL", where="base_url")
     for name in (
-        "max_message_bytes", "token_seconds", "page_size", "page_size_max",
+        "max_message_bytes", "token_seconds", "person_token_seconds", "online_hours",
+        "offline_days", "rate_per_minute", "page_size", "page_size_max",
         "held_alert_stat_minutes", "held_alert_urgent_minutes", "held_alert_routine_minutes",
     ):  # fmt: skip
         if getattr(settings, name) <= 0:
             raise InvalidSetting("must be greater than zero", where=name)
+    _check_oauth(settings)
 
 
-_PATHS = ("data", "mappings", "sources", "tls_certificate", "tls_key", "tls_client_ca")
+def _check_oauth(settings: Settings) -> None:
+    if settings.person_token_seconds > 600:
+        raise InvalidSetting("must be ten minutes or less", where="person_token_seconds")
+    if settings.registration not in ("off", "token", "open"):
+        raise InvalidSetting("must be off, token or open", where="registration")
+    if settings.registration == "open" and not settings.development:
+        raise InvalidSetting("is open in development only", where="registration")
+
+
+_PATHS = (
+    "data", "mappings", "sources", "tls_certificate", "tls_key", "tls_client_ca", "keys",
+)  # fmt: skip
 _DEFAULTS = Settings()

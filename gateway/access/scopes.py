@@ -17,10 +17,18 @@ from gateway.errors import Forbidden
 SEND_HL7 = "gateway/hl7.send"
 """Allows pushing HL7 messages over HTTP; it reads nothing."""
 
-OTHER_SCOPES = frozenset({SEND_HL7})
+LAUNCH_WRITE = "gateway/launch.write"
+"""Allows an EHR to prepare launches of apps; it reads nothing."""
+
+REGISTER_CLIENT = "gateway/client.register"
+"""Allows registering clients (RFC 7591), where the policy asks for a token."""
+
+OTHER_SCOPES = frozenset({SEND_HL7, LAUNCH_WRITE, REGISTER_CLIENT})
 
 _LETTERS = "cruds"
-_SCOPE = re.compile(r"(system)/(\*|[A-Z][A-Za-z]+)\.(\*|read|write|(?=[cruds])c?r?u?d?s?)")
+_SCOPE = re.compile(
+    r"(system|user|patient)/(\*|[A-Z][A-Za-z]+)\.(\*|read|write|(?=[cruds])c?r?u?d?s?)"
+)
 _OLD = {"read": "rs", "write": "cud", "*": "cruds"}
 
 

@@ -7,10 +7,12 @@ from typing import Any
 import click
 
 from gateway import __version__
-from gateway.cli.administration import client, db, token
+from gateway.cli.administration import db, token
 from gateway.cli.check import check
+from gateway.cli.clients import client
 from gateway.cli.conformance import profiles, validate
 from gateway.cli.files import send, translate
+from gateway.cli.keys import keys
 from gateway.cli.messages import messages
 from gateway.cli.patients import patients
 from gateway.cli.reconcile import reconcile_command
@@ -37,7 +39,7 @@ def main() -> None:
 
 
 for _command in (
-    up, serve, listen, work, demo, translate, check, send, messages, client, token, db,
+    up, serve, listen, work, demo, translate, check, send, messages, client, keys, token, db,
     validate, profiles, reconcile_command, patients, backup_command,
     restore_command, purge_command,
 ):  # fmt: skip

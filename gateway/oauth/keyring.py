@@ -145,7 +145,7 @@ class Keyring:
 
 
 def _new_keys(count: int) -> list[dict[str, Any]]:
-    about = {"alg": SIGNING, "use": "sig"}
+    about: jwk.KeyParameters = {"alg": SIGNING, "use": "sig"}
     made = [jwk.RSAKey.generate_key(_BITS, about, auto_kid=True) for _ in range(count)]
     return [dict(key.as_dict(private=True)) for key in made]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-import ipaddress
 from collections.abc import Iterable
 
+from gateway.wire.address import within
 from gateway.wire.certificate import names_of
 
 
@@ -15,7 +15,7 @@ def certificate_names(header: str, address: str | None, proxies: Iterable[str]) 
 
     The field is a byte sequence of RFC 8941: base64 of the DER between colons.
     """
-    if not header or not address or not _trusted(address, proxies):
+    if not header or not address or not within(address, proxies):
         return ()
     text = header.strip()
     if len(text) < 3 or text[0] != ":" or text[-1] != ":":
@@ -25,13 +25,3 @@ def certificate_names(header: str, address: str | None, proxies: Iterable[str]) 
     except binascii.Error:
         return ()
     return names_of(der)
-
-
-def _trusted(address: str, proxies: Iterable[str]) -> bool:
-    try:
-        place = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(place, ipaddress.IPv6Address) and place.ipv4_mapped:
-        place = place.ipv4_mapped
-    return any(place in ipaddress.ip_network(one) for one in proxies)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from gateway.config import Settings
 from gateway.oauth.bearer import Bearers
-from gateway.oauth.token import TokenEndpoint
+from gateway.oauth.issuer import Issuer
+from gateway.oauth.keyring import Keyring
+from gateway.oauth.server import OAuthServer, open_oauth
 from gateway.store.audit import Journal
-from gateway.store.clients import shared_secret
 from gateway.store.database import Database, now_micros
 from gateway.store.files import Files
 from gateway.store.query import Rules
@@ -24,14 +25,10 @@ class Server:
     files: Files
     journal: Journal
     bearers: Bearers
-    tokens: TokenEndpoint
+    keyring: Keyring
+    oauth: OAuthServer
     rules: Rules
     clock: Callable[[], int]
-
-
-def token_url(settings: Settings) -> str:
-    """Return the absolute URL of the token endpoint; never taken from a Host header."""
-    return settings.base_url.rstrip("/") + "/oauth/token"
 
 
 def open_server(
@@ -41,11 +38,10 @@ def open_server(
     clock: Callable[[], int] = now_micros,
 ) -> Server:
     """Open what serving needs on a database whose schema is current."""
-    with database.write() as connection:
-        secret = shared_secret(connection, "search-cursor")
+    keyring, bearers = Keyring(settings.key_folder), Bearers(database, clock)
     rules = Rules(
         base=settings.fhir_base,
-        secret=secret,
+        secret=keyring.derive("search-cursor"),
         aliases=dict.fromkeys(chi_aliases, settings.chi_system),
         page_size=settings.page_size,
         page_size_max=settings.page_size_max,
@@ -55,8 +51,9 @@ def open_server(
         database=database,
         files=Files(settings.data / "files"),
         journal=Journal(settings.data / "audit"),
-        bearers=Bearers(database, clock),
-        tokens=TokenEndpoint(database, token_url(settings), settings.token_seconds, clock),
+        bearers=bearers,
+        keyring=keyring,
+        oauth=open_oauth(Issuer(settings, database, keyring, clock), bearers),
         rules=rules,
         clock=clock,
     )

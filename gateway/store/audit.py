@@ -30,7 +30,8 @@ class Event:
     """One interaction of a client, allowed or refused.
 
     `target` is `Type` or `Type/id` or `Type/id/_history/n`; `query` the search as asked;
-    `returned` the references that were handed over; `status` the HTTP status.
+    `returned` the references that were handed over; `status` the HTTP status; `person` and
+    `patient` the ids of who asked and about whom; `detail` a word such as an error code.
     """
 
     time: int
@@ -42,6 +43,9 @@ class Event:
     returned: tuple[str, ...] = ()
     subject: str = ""
     purpose: str = ""
+    person: str = ""
+    patient: str = ""
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +153,7 @@ def _fields(event: Event) -> dict[str, Any]:
         "target": event.target,
         "status": event.status,
     }
-    optional = ("query", "returned", "subject", "purpose")
+    optional = ("query", "returned", "subject", "purpose", "person", "patient", "detail")
     return fields | {name: value for name in optional if (value := getattr(event, name))}
 
 

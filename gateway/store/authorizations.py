@@ -170,9 +170,7 @@ def add_launch(connection: Connection, digest: str, launch: Launch) -> None:
     )  # fmt: skip
 
 
-def find_launch(
-    connection: Connection, digest: str, client_id: str, now: int
-) -> Launch | None:
+def find_launch(connection: Connection, digest: str, client_id: str, now: int) -> Launch | None:
     """Return a launch of this app that is still to be used."""
     query = select(oauth_launch).where(_launchable(digest, client_id, now))
     row = connection.execute(query).first()
@@ -181,9 +179,7 @@ def find_launch(
     return Launch(row.client_id, row.person, orjson.loads(row.context), row.expires_at)
 
 
-def use_launch(
-    connection: Connection, digest: str, client_id: str, person: str, now: int
-) -> bool:
+def use_launch(connection: Connection, digest: str, client_id: str, person: str, now: int) -> bool:
     """Use a launch handle of this app and person; False when it cannot be used (any more)."""
     query = (
         update(oauth_launch)
@@ -235,6 +231,4 @@ def _revoke(connection: Connection, which: ColumnElement[bool], now: int) -> Non
         .where(oauth_token.c.authorization_id.in_(families), oauth_token.c.revoked_at.is_(None))
         .values(revoked_at=now)
     )
-    connection.execute(
-        update(oauth_authorization).where(which, _LIVE).values(revoked_at=now)
-    )
+    connection.execute(update(oauth_authorization).where(which, _LIVE).values(revoked_at=now))

@@ -12,6 +12,7 @@ from werkzeug.http import http_date
 
 from gateway.access.scopes import Access
 from gateway.errors import NotFound
+from gateway.serve.caller import caller_access
 from gateway.serve.fhir.bundle import history, searchset
 from gateway.serve.fhir.formats import JSON, require_json, wants_fhir
 from gateway.serve.server import Server
@@ -103,7 +104,7 @@ class Visit:
 
 def enter(server: Server, interaction: str, target: str, query: str = "") -> Visit:
     """Begin a request: raises Unauthorized; from here on it is audited, whatever comes of it."""
-    access = server.bearers.access(request.headers.get("Authorization"))
+    access = caller_access(server)
     visit = Visit(server, access, interaction, target, query)
     g.visit = visit
     return visit

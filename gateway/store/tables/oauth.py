@@ -76,7 +76,7 @@ oauth_launch = Table(
     Column("digest", String(64), primary_key=True),
     Column("client_id", ForeignKey("oauth_client.id"), nullable=False, index=True,
            comment="the app that may use it"),
-    Column("person", String, nullable=False, comment="Person.id it is for; empty: whoever signs in"),
+    Column("person", String, nullable=False, comment="Person.id; empty: whoever signs in"),
     Column("context", Text, nullable=False, comment="JSON: patient, encounter, intent …"),
     Column("expires_at", Instant, nullable=False, index=True),
     Column("used_at", Instant),

@@ -108,7 +108,7 @@ def _create_launch() -> None:
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("client_id", sa.String(), nullable=False, comment="the app that may use it"),
         sa.Column("person", sa.String(), nullable=False,
-                  comment="Person.id it is for; empty: whoever signs in"),
+                  comment="Person.id; empty: whoever signs in"),
         sa.Column("context", sa.Text(), nullable=False,
                   comment="JSON: patient, encounter, intent …"),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
