@@ -41,9 +41,16 @@ def covers(granted: str, asked: str) -> bool:
 
 
 def _within(asked: str, allowance: str, levels: Iterable[str], others: Iterable[str]) -> str:
-    wanted, allowed = asked.split(), allowance.split()
-    granted = [text for text in dict.fromkeys(wanted) if text in others and text in allowed]
-    for level in levels:
-        mine = " ".join(text for text in wanted if text.startswith(f"{level}/"))
-        granted += narrow(mine, " ".join(t for t in allowed if t.startswith(f"{level}/"))).split()
+    allowed = allowance.split()
+    granted: dict[str, None] = {}
+    for text in asked.split():
+        level, slash, _ = text.partition("/")
+        if text in others:
+            parts = [text] if text in allowed else []
+        elif slash and level in levels:
+            mine = " ".join(one for one in allowed if one.startswith(f"{level}/"))
+            parts = narrow(text, mine).split()
+        else:
+            parts = []
+        granted.update(dict.fromkeys(parts))
     return " ".join(granted)

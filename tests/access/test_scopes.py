@@ -34,8 +34,6 @@ def test_a_scope_is_read_with_its_letters(text: str, letters: str) -> None:
         "system/Patient.x",
         "system/Patient.dus.",
         "system/Patient.rs?status=final",
-        "user/*.rs",
-        "patient/*.rs",
         "system/patient.rs",
         "openid",
         "system/*.rs ",

@@ -104,5 +104,5 @@ oauth_assertion = Table(
     Column("client_id", String, primary_key=True),
     Column("jti", String, primary_key=True),
     Column("expires_at", Instant, nullable=False, index=True),
-    comment="client assertions and DPoP proofs already used: once only, until they expire",
+    comment="client assertions already used: once only, until they expire",
 )
