@@ -27,6 +27,7 @@ from gateway.store import people
 from gateway.store.authorizations import (
     Authorization,
     add_refresh,
+    bind_authorization,
     family_of_used,
     find_authorization,
     refresh_owner,
@@ -132,7 +133,7 @@ class _Personal(_Grant):
             family = self._use(connection, digest)
             found = self._living(connection, family) if family else None
             if found:
-                self._bind(found)
+                self._bind(connection, found)
                 answer = self._give(connection, found)
         if found is None:
             self._end_family_of_used(digest)
@@ -151,7 +152,7 @@ class _Personal(_Grant):
         self.request.told = found
         return found if who and who.active else None
 
-    def _bind(self, found: Authorization) -> None:
+    def _bind(self, connection: Connection, found: Authorization) -> None:
         if found.key_thumbprint and found.key_thumbprint != self.thumbprint:
             raise InvalidProofError
 
@@ -190,6 +191,11 @@ class AuthorizationCode(_Personal):
         now = self.issuer.clock()
         return use_code(connection, digest, self.client.id, redirect_uri, challenge, now)
 
+    def _bind(self, connection: Connection, found: Authorization) -> None:
+        super()._bind(connection, found)
+        if self.thumbprint:
+            bind_authorization(connection, found.id, self.thumbprint)
+
 
 class RefreshToken(_Personal):
     """RFC 6749 section 6; every refresh token is used once."""
@@ -205,7 +211,9 @@ class RefreshToken(_Personal):
         digest = token_digest(self._required("refresh_token"))
         with self.issuer.database.read() as connection:
             owner = refresh_owner(connection, digest)
-        client: Client | None = self.server.authenticator.find(owner) if owner else None
+        if owner is None:
+            raise InvalidGrantError("The refresh token is unknown.")
+        client: Client | None = self.server.authenticator.find(owner)
         if client is None or client.kind != PUBLIC:
             raise InvalidClientError(description="The client must authenticate.")
         return client
@@ -221,10 +229,10 @@ class RefreshToken(_Personal):
             raise InvalidScopeError
         return for_person(asked, found.scope)
 
-    def _bind(self, found: Authorization) -> None:
+    def _bind(self, connection: Connection, found: Authorization) -> None:
         # A confidential client is bound by its own authentication (RFC 9449 section 5).
         if self.client.kind == PUBLIC:
-            super()._bind(found)
+            super()._bind(connection, found)
 
 
 GRANTS = (AuthorizationCode, RefreshToken, ClientCredentials)

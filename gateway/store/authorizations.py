@@ -79,6 +79,12 @@ def find_authorization(connection: Connection, id_: str, now: int) -> Authorizat
     return Authorization(**values)
 
 
+def bind_authorization(connection: Connection, id_: str, key_thumbprint: str) -> None:
+    """Bind the refresh tokens of an authorization to a key."""
+    query = update(oauth_authorization).where(oauth_authorization.c.id == id_)
+    connection.execute(query.values(key_thumbprint=key_thumbprint))
+
+
 def add_code(
     connection: Connection, digest: str, authorization_id: str, redirect_uri: str,
     code_challenge: str, expires_at: int,

@@ -103,7 +103,7 @@ class Site:
     def register(self, kind: str, **more: Any) -> Client:
         client, self.secret = register_client(
             self.server.database,
-            Registration(**{"name": "Growth chart", "scope": SCOPE, "kind": kind,
+            Registration(**{"name": "Growth chart", "scope": f"{SCOPE} online_access", "kind": kind,
                             "owner": "NHS Example", **more}),
             self.clock(),
         )  # fmt: skip

@@ -115,7 +115,7 @@ def test_what_is_unticked_is_not_granted(site: Site) -> None:
     page = site.pick(site.authorize())
     assert "user/DiagnosticReport.rs" in ticked(page)
     kept = [one for one in ticked(page) if one not in ("user/DiagnosticReport.rs", "offline_access")]
-    token = site.token(sent(site.decide(page, [*kept, "system/*.rs", "user/*.cruds"]))["code"]).json
+    token = site.token(sent(site.decide(page, [*kept, "system/*.rs", "launch"]))["code"]).json
     assert set(token["scope"].split()) == {"launch/patient", "openid", "fhirUser", "patient/*.rs"}
     assert "refresh_token" not in token
 
@@ -182,12 +182,6 @@ def test_confidential_clients_launch_with_secret_or_key(site: Site) -> None:
     with site.server.database.read() as connection:
         rows = connection.exec_driver_sql("SELECT * FROM oauth_client").all()
     assert site.secret not in str(rows)
-
-
-
-    from tests.oauth.site import KEY
-
-    return KEY[1]
 
 
 def test_introspection_says_what_a_token_is_good_for(site: Site) -> None:
