@@ -71,8 +71,8 @@ class Settings:
         return self.database or f"sqlite:///{(self.data / 'gateway.db').resolve()}"
 
     @property
-    def key_folder(self) -> Path:
-        """The folder of keys: the configured one, or the one in the data folder."""
+    def keys_folder(self) -> Path:
+        """Where keys are: the configured folder, or `keys` in the data folder."""
         return self.keys or self.data / "keys"
 
     @property

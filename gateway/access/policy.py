@@ -23,6 +23,6 @@ class Caller:
     methods: tuple[str, ...] = ()
 
 
-def access(caller: Caller) -> Access:
+def access(caller: Caller, *, now: int = 0) -> Access:
     """Return what a caller may see."""
     return access_for(caller.client, caller.scopes)

@@ -24,10 +24,10 @@ from authlib.oauth2.rfc6749 import (
     UnsupportedResponseTypeError,
 )
 
-from gateway.errors import InvalidRequest
+from gateway.errors import InvalidSetting
 from gateway.oauth.grants import CODE_SECONDS
-from gateway.oauth.identity import practitioner
 from gateway.oauth.issuer import MICROS, Issuer
+from gateway.oauth.openid import practitioner
 from gateway.oauth.scopes import OFFLINE, ONLINE, PERSONAL, check_known, for_person
 from gateway.store.authorizations import (
     Authorization,
@@ -123,13 +123,13 @@ class AuthorizeEndpoint:
     def seal(self, ask: Ask, person: str) -> str:
         """Write a request so that it can travel through this person's browser."""
         content = orjson.dumps(asdict(replace(ask, person=person)))
-        return self._issuer.keyring.seal(_SEALED, content).decode()
+        return self._issuer.keyring.seal(content, _SEALED).decode()
 
     def unseal(self, sealed: str, person: str) -> tuple[Client, Ask]:
         """Return who asked for what; raises UnfitError unless it is this person's, and recent."""
         try:
-            content = self._issuer.keyring.unseal(_SEALED, sealed.encode())
-        except InvalidRequest as error:
+            content = self._issuer.keyring.unseal(sealed.encode(), _SEALED)
+        except InvalidSetting as error:
             raise UnfitError("The form was not made here.") from error
         ask = Ask(**orjson.loads(content))
         if ask.person != person or ask.made_at + _PAGE_MICROS < self._issuer.clock():

@@ -103,7 +103,7 @@ class Bearers:
             self._known.pop(digest, None)
             raise Unauthorized("the access token is unknown, expired or revoked")
         until = min(token.expires_at, now + _REMEMBER)
-        known = Bearer(caller, policy.access(caller), until, token.key_thumbprint)
+        known = Bearer(caller, policy.access(caller, now=now), until, token.key_thumbprint)
         if len(self._known) >= _REMEMBERED_MAX:
             self._known.clear()
         self._known[digest] = known

@@ -28,6 +28,7 @@ def oauth_metadata(issuer: Issuer, types: Iterable[str], *, registers: bool) -> 
     methods, algorithms = list(METHODS.values()), list(ALGORITHMS)
     levels = ("patient", "user", "system")
     named = [f"{level}/{type_}.rs" for level in levels for type_ in ("*", *sorted(types))]
+    ours = sorted(set(OTHER_SCOPES) - set(SESSION_SCOPES))
     found: dict[str, Any] = {
         "issuer": issuer.url,
         "authorization_endpoint": issuer.endpoint("authorize"),
@@ -35,7 +36,7 @@ def oauth_metadata(issuer: Issuer, types: Iterable[str], *, registers: bool) -> 
         "jwks_uri": issuer.endpoint("jwks"),
         "introspection_endpoint": issuer.endpoint("introspect"),
         "revocation_endpoint": issuer.endpoint("revoke"),
-        "scopes_supported": [*SESSION_SCOPES, *named, *sorted(OTHER_SCOPES)],
+        "scopes_supported": [*SESSION_SCOPES, *named, *ours],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": [*CODE_GRANTS, SYSTEM_GRANT],

@@ -15,8 +15,8 @@ from gateway.errors import Unauthorized
 from gateway.oauth.authenticate import Authenticator, claimed_client
 from gateway.oauth.bearer import Bearers
 from gateway.oauth.dpop import Proof
-from gateway.oauth.identity import identity
 from gateway.oauth.issuer import MICROS, Asked, Issuer, Reply, answer, refusal
+from gateway.oauth.openid import identity
 from gateway.store import people
 from gateway.store.authorizations import (
     Authorization,

@@ -24,7 +24,7 @@ import orjson
 from joserfc import jwe, jwk, jwt
 from joserfc.errors import JoseError
 
-from gateway.errors import InvalidRequest, InvalidSetting
+from gateway.errors import InvalidSetting
 
 SIGNING = "RS256"
 _BITS = 2048
@@ -54,16 +54,16 @@ class Keyring:
         extracted = hmac.digest(b"genomics gateway", self._master, hashlib.sha256)
         return hmac.digest(extracted, name.encode() + b"\x01", hashlib.sha256)
 
-    def seal(self, name: str, content: bytes) -> bytes:
-        """Encrypt and authenticate; `name` says what for, and only the same name opens it."""
-        return jwe.encrypt_compact(_SEALED, content, self._sealing(name), _SEALED_WITH).encode()
+    def seal(self, content: bytes, purpose: str = "stored") -> bytes:
+        """Encrypt and authenticate; only the same purpose opens it."""
+        return jwe.encrypt_compact(_SEALED, content, self._sealing(purpose), _SEALED_WITH).encode()
 
-    def unseal(self, name: str, sealed: bytes) -> bytes:
-        """Return what was sealed under a name; raises InvalidRequest for anything else."""
+    def unseal(self, sealed: bytes, purpose: str = "stored") -> bytes:
+        """Return what was sealed for a purpose; raises InvalidSetting for anything else."""
         try:
-            found = jwe.decrypt_compact(sealed, self._sealing(name), _SEALED_WITH)
+            found = jwe.decrypt_compact(sealed, self._sealing(purpose), _SEALED_WITH)
         except (JoseError, ValueError) as error:
-            raise InvalidRequest("not what was sealed here") from error
+            raise InvalidSetting("something was sealed with another key", where="keys") from error
         return found.plaintext or b""
 
     def sign(self, claims: Mapping[str, Any]) -> str:
@@ -88,17 +88,17 @@ class Keyring:
             first, following = present[0], present[1]
             self._write("signing.json", orjson.dumps({"keys": [following, *_new_keys(1), first]}))
 
-    def _sealing(self, name: str) -> jwk.OctKey:
-        return jwk.OctKey.import_key(self.derive(f"seal:{name}"))
+    def _sealing(self, purpose: str) -> jwk.OctKey:
+        return jwk.OctKey.import_key(self.derive(f"seal:{purpose}"))
 
     def _read_master(self) -> bytes:
-        path = self._folder / "master"
+        path = self._folder / "master.key"
         if not path.exists():
             with self._alone():
                 if not path.exists():
-                    self._write("master", secrets.token_hex(_MASTER_BYTES).encode())
-        master = bytes.fromhex(path.read_text(encoding="ascii").strip())
-        if len(master) < _MASTER_BYTES:
+                    self._write("master.key", secrets.token_bytes(_MASTER_BYTES))
+        master = path.read_bytes()
+        if len(master) != _MASTER_BYTES:
             raise ValueError
         return master
 

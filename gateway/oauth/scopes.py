@@ -27,7 +27,8 @@ def check_known(scope: str) -> None:
 
 def for_system(asked: str, allowance: str) -> str:
     """Return what a client gets that speaks for itself."""
-    return _within(asked, allowance, ("system",), OTHER_SCOPES)
+    ours = [text for text in OTHER_SCOPES if text.startswith("gateway/")]
+    return _within(asked, allowance, ("system",), ours)
 
 
 def for_person(asked: str, allowance: str) -> str:

@@ -6,7 +6,7 @@ import base64
 import binascii
 from collections.abc import Iterable
 
-from gateway.wire.address import within
+from gateway.wire.address import trusted
 from gateway.wire.certificate import names_of
 
 
@@ -15,7 +15,7 @@ def certificate_names(header: str, address: str | None, proxies: Iterable[str]) 
 
     The field is a byte sequence of RFC 8941: base64 of the DER between colons.
     """
-    if not header or not address or not within(address, proxies):
+    if not header or not address or not trusted(address, proxies):
         return ()
     text = header.strip()
     if len(text) < 3 or text[0] != ":" or text[-1] != ":":

@@ -35,9 +35,7 @@ from tests.store.records import add_patient, add_report
 VERIFIER = "a-verifier-of-the-tests-with-more-than-43-characters"
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).decode()[:-1]
 BACK = "https://app.example/back"
-SCOPE = (
-    "launch launch/patient openid fhirUser offline_access patient/*.rs user/DiagnosticReport.rs"
-)
+SCOPE = "launch launch/patient openid fhirUser offline_access patient/*.rs user/DiagnosticReport.rs"
 KEY = new_key("ES384")
 CHI_OF_ALICE = "0101625707"
 MORAG = people.Person(1, "0f5b7c1e-person", "local", "morag", "Morag Clinician", True,
@@ -155,9 +153,7 @@ class Site:
         form = {name: value for name, value in form.items() if value is not None}
         return (browser or self.browser).post("/oauth/token", data=form)
 
-    def refresh(
-        self, token: str, browser: FlaskClient | None = None, **more: Any
-    ) -> TestResponse:
+    def refresh(self, token: str, browser: FlaskClient | None = None, **more: Any) -> TestResponse:
         form = {"grant_type": "refresh_token", "refresh_token": token, **more}
         return (browser or self.browser).post("/oauth/token", data=form)
 
@@ -200,7 +196,7 @@ def held(token: str) -> dict[str, str]:
 def hidden(page: TestResponse) -> dict[str, str]:
     """Return the hidden fields of the first form of a page."""
     assert page.status_code == 200, page.text
-    form = page.text.split("</form>")[0]
+    form = next(one for one in page.text.split("</form>") if 'name="ask"' in one)
     found = re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form)
     return {name: unescape(value) for name, value in found}
 

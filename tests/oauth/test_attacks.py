@@ -1,4 +1,4 @@
-"""What somebody with bad intentions tries: each is refused with its error, and told to the audit."""
+"""What somebody with bad intentions tries: refused with its error, and told to the audit."""
 
 from __future__ import annotations
 

@@ -22,13 +22,13 @@ from gateway.errors import (
     VersionConflict,
 )
 from gateway.oauth.authenticate import claimed_client
-from gateway.oauth.identity import userinfo as userinfo_answer
 from gateway.oauth.issuer import Asked, Reply, answer
+from gateway.oauth.openid import userinfo as userinfo_answer
 from gateway.oauth.registration import OPEN
-from gateway.serve.address import client_address
 from gateway.serve.caller import bearer, request_url
 from gateway.serve.server import Server
 from gateway.store.audit import Event
+from gateway.wire.address import client_address
 
 _log = logging.getLogger(__name__)
 BODY_BYTES = 100_000
@@ -92,7 +92,9 @@ def slow_down(server: Server, client: str) -> int:
     By address and client together, so that nobody uses up the share of another; and by address
     alone, with room for a hospital behind one.
     """
-    address = client_address(server.settings)
+    forwarded = ",".join(request.headers.getlist("X-Forwarded-For"))
+    proxies = server.settings.trusted_proxies
+    address = client_address(request.remote_addr or "", forwarded, proxies)
     alone = server.oauth.rate.wait(f"{request.path} {address} {client}")
     return alone or server.oauth.rate.wait(f"{request.path} {address}", times=_SHARED_BY)
 

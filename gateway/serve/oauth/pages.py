@@ -88,7 +88,7 @@ def _begin(server: Server) -> Response:
 def _choose(server: Server) -> Response:
     session, client, ask = _resumed(server)
     number = request.form.get("identifier", "")
-    found = _find_patient(server, _access(session, client), session, client, number)
+    found = _find_patient(server, _access(server, session, client), session, client, number)
     if found is None:
         return _patient_page(server, session, client, ask, missed=True)
     context = {**ask.context, "patient": found.id, "need_patient_banner": True}
@@ -124,10 +124,10 @@ def _next_page(server: Server, session: SignedIn, client: Client, ask: Ask) -> R
         return _patient_page(server, session, client, ask)
     about = None
     if "patient" in ask.context:
-        about = _read_patient(server, _access(session, client), ask)
+        about = _read_patient(server, _access(server, session, client), ask)
     scope = ask.scope
     return _page(
-        "consent", ask, client=client, patient=about, csrf=session.csrf, person=session.person,
+        "consent", ask, client=client, patient=about, signed_in=session,
         ask=server.oauth.authorize.seal(ask, session.person.id),
         lines=words.lines(scope, server.settings), duration=words.duration(scope, server.settings),
     )  # fmt: skip
@@ -137,13 +137,12 @@ def _patient_page(
     server: Server, session: SignedIn, client: Client, ask: Ask, *, missed: bool = False
 ) -> Response:
     sealed = server.oauth.authorize.seal(ask, session.person.id)
-    return _page("patient", ask, client=client, csrf=session.csrf, ask=sealed, missed=missed,
-                 person=session.person)  # fmt: skip
+    return _page("patient", ask, client=client, signed_in=session, ask=sealed, missed=missed)
 
 
-def _access(session: SignedIn, client: Client) -> Access:
+def _access(server: Server, session: SignedIn, client: Client) -> Access:
     caller = caller_for(session.person, client, _LOOK)
-    return policy.access(replace(caller, methods=session.methods))
+    return policy.access(replace(caller, methods=session.methods), now=server.clock())
 
 
 def _read_patient(server: Server, access: Access, ask: Ask) -> Shown:
@@ -223,7 +222,7 @@ def _page(name: str, goes_to: Ask | None, **values: object) -> Response:
     # Browsers hold a redirect that follows a form to form-action, too.
     target = ["'self'", *([_origin(goes_to.redirect_uri)] if goes_to else [])]
     response.headers["Content-Security-Policy"] = (
-        "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
+        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
         f"form-action {' '.join(target)}"
     )
     return response
