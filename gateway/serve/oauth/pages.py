@@ -222,7 +222,8 @@ def _page(name: str, goes_to: Ask | None, **values: object) -> Response:
     # Browsers hold a redirect that follows a form to form-action, too.
     target = ["'self'", *([_origin(goes_to.redirect_uri)] if goes_to else [])]
     response.headers["Content-Security-Policy"] = (
-        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
+        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'; "
         f"form-action {' '.join(target)}"
     )
     return response
