@@ -63,7 +63,8 @@ def add_endpoints(blueprint: Blueprint, server: Server) -> None:
 
     @blueprint.route("/oauth/userinfo", methods=["GET", "POST"])
     def userinfo() -> Response:
-        return _answered(server, "userinfo", lambda: _userinfo(server))
+        # For the journal: who the person is, was read.
+        return _answered(server, "read", lambda: _userinfo(server), "Practitioner")
 
     @blueprint.get("/oauth/jwks")
     def jwks() -> Response:
@@ -99,14 +100,14 @@ def slow_down(server: Server, client: str) -> int:
     return alone or server.oauth.rate.wait(f"{request.path} {address}", times=_SHARED_BY)
 
 
-def record(server: Server, interaction: str, reply: Reply) -> None:
+def record(server: Server, interaction: str, reply: Reply, target: str = "") -> None:
     """Put an answer into the audit journal; raises StoreUnavailable."""
     server.journal.record(
         Event(
             time=server.clock(),
             client=reply.client,
             interaction=interaction,
-            target="",
+            target=target,
             status=reply.status,
             person=reply.person,
             patient=reply.patient,
@@ -115,7 +116,9 @@ def record(server: Server, interaction: str, reply: Reply) -> None:
     )
 
 
-def _answered(server: Server, interaction: str, run: Callable[[], Reply]) -> Response:
+def _answered(
+    server: Server, interaction: str, run: Callable[[], Reply], target: str = ""
+) -> Response:
     request.max_content_length = BODY_BYTES
     try:
         reply = run()
@@ -127,7 +130,7 @@ def _answered(server: Server, interaction: str, run: Callable[[], Reply]) -> Res
         _log.error("%s at %s:%s", type(error).__name__, place.filename, place.lineno)
         reply = answer({"error": "server_error"}, 500)
     try:
-        record(server, _word(interaction), reply)
+        record(server, _word(interaction), reply, target)
     except StoreUnavailable as error:
         reply = _refused(error)
     return Response(reply.body, reply.status, list(reply.headers))
