@@ -129,7 +129,7 @@ def _next_page(server: Server, session: SignedIn, client: Client, ask: Ask) -> R
     return _page(
         "consent", ask, client=client, patient=about, signed_in=session,
         ask=server.oauth.authorize.seal(ask, session.person.id),
-        lines=words.lines(scope, server.settings), duration=words.duration(scope, server.settings),
+        lines=words.lines(scope, server.settings), minutes=server.settings.person_token_seconds // 60,
     )  # fmt: skip
 
 

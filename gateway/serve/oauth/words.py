@@ -69,12 +69,3 @@ def sentence(text: str) -> str:
     only = ", ".join(f"{name} {value}" for name, value in parse_qsl(condition))
     whose = _WHOSE.get(scope.level, "")
     return f"{' and '.join(deeds)} {thing} {whose}" + (f", only {only}" if only else "")
-
-
-def duration(scope: str, settings: Settings) -> str:
-    """Say for how long."""
-    if OFFLINE in scope.split():
-        return f"{settings.offline_days} days"
-    if ONLINE in scope.split():
-        return f"{settings.online_hours} hours"
-    return f"{settings.person_token_seconds // 60} minutes"
