@@ -29,6 +29,7 @@ from gateway.receive.status import status_blueprint
 from gateway.receive.tls import ServerTls, tls_files
 from gateway.serve.access import access_blueprint
 from gateway.serve.account import account_blueprint
+from gateway.serve.caller import caller_access
 from gateway.serve.fhir.views import fhir_blueprint
 from gateway.serve.health import health_blueprint
 from gateway.serve.metrics import metrics_blueprint
@@ -155,7 +156,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         if names := certificate_names(field, request.remote_addr, proxies):
             source = parts.sources.of_certificate(names)
         else:
-            access = server.bearers.access(request.headers.get("Authorization"))
+            access = caller_access(server)
             access.require_scope(SEND_HL7)
             source = parts.sources.of_client(access.client)
         if source is None:

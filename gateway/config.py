@@ -65,6 +65,14 @@ class Settings:
     sign_in_roles: tuple[str, ...] = ()
     session_idle_minutes: int = 30
     session_minutes: int = 600
+    person_token_seconds: int = 600
+    online_hours: int = 12
+    offline_days: int = 30
+    registration: str = "off"
+    registration_scope: str = (
+        "launch launch/patient openid fhirUser offline_access online_access patient/*.rs user/*.rs"
+    )
+    rate_per_minute: int = 120
     page_size: int = 50
     page_size_max: int = 500
     development: bool = False
@@ -159,12 +167,23 @@ def _check(settings: Settings) -> None:
     if settings.sign_in_issuer and not settings.sign_in_client_id:
         raise InvalidSetting("is needed with sign_in_issuer", where="sign_in_client_id")
     for name in (
-        "max_message_bytes", "token_seconds", "page_size", "page_size_max",
+        "max_message_bytes", "token_seconds", "person_token_seconds", "online_hours",
+        "offline_days", "rate_per_minute", "page_size", "page_size_max",
         "held_alert_stat_minutes", "held_alert_urgent_minutes", "held_alert_routine_minutes",
         "session_idle_minutes", "session_minutes",
     ):  # fmt: skip
         if getattr(settings, name) <= 0:
             raise InvalidSetting("must be greater than zero", where=name)
+    _check_oauth(settings)
+
+
+def _check_oauth(settings: Settings) -> None:
+    if settings.person_token_seconds > 600:
+        raise InvalidSetting("must be ten minutes or less", where="person_token_seconds")
+    if settings.registration not in ("off", "token", "open"):
+        raise InvalidSetting("must be off, token or open", where="registration")
+    if settings.registration == "open" and not settings.development:
+        raise InvalidSetting("is open in development only", where="registration")
 
 
 _PATHS = (

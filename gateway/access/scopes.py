@@ -25,10 +25,17 @@ SEND_HL7 = "gateway/hl7.send"
 INTROSPECT = "gateway/introspect"
 """Allows asking what a token stands for."""
 
+LAUNCH_WRITE = "gateway/launch.write"
+"""Allows an EHR to prepare launches of apps; it reads nothing."""
+
+REGISTER_CLIENT = "gateway/client.register"
+"""Allows registering clients (RFC 7591), where the policy asks for a token."""
+
 LAUNCH_SCOPES = frozenset({"launch", "launch/patient", "launch/encounter"})
 IDENTITY_SCOPES = frozenset({"openid", "fhirUser", "profile"})
 REFRESH_SCOPES = frozenset({"offline_access", "online_access"})
-OTHER_SCOPES = LAUNCH_SCOPES | IDENTITY_SCOPES | REFRESH_SCOPES | {SEND_HL7, INTROSPECT}
+GATEWAY_SCOPES = frozenset({SEND_HL7, INTROSPECT, LAUNCH_WRITE, REGISTER_CLIENT})
+OTHER_SCOPES = LAUNCH_SCOPES | IDENTITY_SCOPES | REFRESH_SCOPES | GATEWAY_SCOPES
 """Scopes that are not about resources."""
 
 _LETTERS = "cruds"

@@ -7,12 +7,14 @@ from typing import Any
 import click
 
 from gateway import __version__
-from gateway.cli.administration import client, db, token
+from gateway.cli.administration import db, token
 from gateway.cli.audit import audit
 from gateway.cli.check import check
+from gateway.cli.clients import client
 from gateway.cli.conformance import profiles, validate
 from gateway.cli.files import send, translate
 from gateway.cli.grants import grant
+from gateway.cli.keys import keys
 from gateway.cli.messages import messages
 from gateway.cli.patients import patients
 from gateway.cli.reconcile import reconcile_command
@@ -40,7 +42,7 @@ def main() -> None:
 
 
 for _command in (
-    up, serve, listen, work, demo, translate, check, send, messages, client, user, token, db,
+    up, serve, listen, work, demo, translate, check, send, messages, client, user, keys, token, db,
     validate, profiles, reconcile_command, patients, backup_command,
     restore_command, purge_command, grant, audit,
 ):  # fmt: skip

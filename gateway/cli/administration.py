@@ -1,23 +1,19 @@
-"""Commands for those who keep the gateway: schema, clients, tokens."""
+"""Commands for those who keep the gateway: schema, tokens for trying things."""
 
 from __future__ import annotations
 
 import secrets
 import sys
-from typing import Any
 
 import click
-import orjson
 
 from gateway.cli.environment import database, settings
 from gateway.errors import InvalidSetting
-from gateway.oauth.clients import register
 from gateway.store import schema
 from gateway.store.clients import (
     Token,
     create_client,
     find_client,
-    list_clients,
     save_token,
     token_digest,
 )
@@ -52,35 +48,6 @@ def db_check() -> None:
     if not found and (orphans := count_orphans(opened, Files(given.data / "files"))):
         click.echo(f"{orphans} files that no row names, which is harmless", err=True)
     sys.exit(1 if found else 0)
-
-
-@click.group()
-def client() -> None:
-    """OAuth clients."""
-
-
-@client.command("create")
-@click.argument("name")
-@click.option("--scope", required=True, help="The most it may ask for, e.g. system/*.rs")
-@click.option("--jwks", required=True, type=click.File("rb"), help="Its public keys.")
-def client_create(name: str, scope: str, jwks: Any) -> None:
-    """Add a client and print its client_id."""
-    try:
-        keys = orjson.loads(jwks.read())
-    except orjson.JSONDecodeError as error:
-        raise InvalidSetting("not JSON", where="--jwks") from error
-    made = register(database(), name, scope, keys, now_micros())
-    click.echo(made.id)
-
-
-@client.command("list")
-def client_list() -> None:
-    """List the clients."""
-    with database().read() as connection:
-        for one in list_clients(connection):
-            click.echo(
-                f"{one.id}\t{'active' if one.active else 'inactive'}\t{one.name}\t{one.scope}"
-            )
 
 
 @click.command()

@@ -25,7 +25,7 @@ from joserfc.errors import JoseError
 
 from gateway.config import Settings
 from gateway.errors import GatewayError, InvalidSetting, SignInRefused
-from gateway.oauth.clients import ASSERTION_TYPE
+from gateway.oauth.authenticate import ASSERTION_TYPE
 from gateway.oauth.identity import Identity, Mapped, identity_of, mapped_roles
 from gateway.wire.http import get, post_form
 

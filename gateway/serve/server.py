@@ -9,12 +9,12 @@ from gateway.access.policy import Policy, load_policy
 from gateway.config import Settings
 from gateway.oauth.accounts import Accounts
 from gateway.oauth.bearer import Bearers
+from gateway.oauth.issuer import Issuer
 from gateway.oauth.keyring import Keyring
-from gateway.oauth.token import TokenEndpoint
+from gateway.oauth.server import OAuthServer, open_oauth
 from gateway.oauth.upstream import Provider
 from gateway.store.audit import Journal
 from gateway.store.audit.refusals import Refusals
-from gateway.store.clients import shared_secret
 from gateway.store.database import Database, now_micros
 from gateway.store.files import Files
 from gateway.store.query import Rules
@@ -30,18 +30,13 @@ class Server:
     journal: Journal
     refusals: Refusals
     bearers: Bearers
-    tokens: TokenEndpoint
+    keyring: Keyring
+    oauth: OAuthServer
     rules: Rules
     policy: Policy
-    keyring: Keyring
     accounts: Accounts
     provider: Provider | None
     clock: Callable[[], int]
-
-
-def token_url(settings: Settings) -> str:
-    """Return the absolute URL of the token endpoint; never taken from a Host header."""
-    return settings.base_url.rstrip("/") + "/oauth/token"
 
 
 def open_server(
@@ -51,29 +46,27 @@ def open_server(
     clock: Callable[[], int] = now_micros,
 ) -> Server:
     """Open what serving needs on a database whose schema is current."""
-    with database.write() as connection:
-        secret = shared_secret(connection, "search-cursor")
+    policy, keyring = load_policy(settings.policy), Keyring(settings.key_folder)
+    bearers = Bearers(database, clock, policy)
+    journal = Journal(settings.data / "audit", database)
     rules = Rules(
         base=settings.fhir_base,
-        secret=secret,
+        secret=keyring.derive("search-cursor"),
         aliases=dict.fromkeys(chi_aliases, settings.chi_system),
         page_size=settings.page_size,
         page_size_max=settings.page_size_max,
     )
-    policy = load_policy(settings.policy)
-    keyring = Keyring(settings.key_folder)
-    journal = Journal(settings.data / "audit", database)
     return Server(
         settings=settings,
         database=database,
         files=Files(settings.data / "files"),
         journal=journal,
         refusals=Refusals(journal),
-        bearers=Bearers(database, clock, policy),
-        tokens=TokenEndpoint(database, token_url(settings), settings.token_seconds, clock),
+        bearers=bearers,
+        keyring=keyring,
+        oauth=open_oauth(Issuer(settings, database, keyring, clock), bearers),
         rules=rules,
         policy=policy,
-        keyring=keyring,
         accounts=Accounts(database, keyring, clock),
         provider=Provider(settings, clock) if settings.sign_in_issuer else None,
         clock=clock,

@@ -294,7 +294,8 @@ def _linked(item: Shape, writing: Writing, probe: bool) -> Found:
         kin = line(select(other.c.patient_key).where(*readable))
         return Found(kin.c[0], (true(),), "patient_key")
     rows = index_reference.alias().c
-    here, there = rows.source_key, rows.target_key
+    here: ColumnElement[Any] = rows.source_key
+    there: ColumnElement[Any] = rows.target_key
     if hop.backwards:
         here, there = there, here
     if probe:  # from the few references of the row to their ends, never from all such ends

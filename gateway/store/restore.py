@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from sqlalchemy import Connection, Table, delete, insert, select, text
+from sqlalchemy import Connection, Table, insert, select, text
 
 from gateway.errors import InvalidRequest, StoreUnavailable
 from gateway.store import schema
@@ -26,8 +26,6 @@ from gateway.store.database import Database
 from gateway.store.files import Files
 
 _CHUNK = 1 << 20
-# What the first start writes by itself.
-_OWN = "secret"
 
 
 def restore(database: Database, files: Files, audit: Path, source: Path) -> Manifest:
@@ -77,8 +75,7 @@ def _prepare(database: Database, manifest: Manifest) -> None:
 def _empty(connection: Connection) -> bool:
     return all(
         connection.execute(select(text("1")).select_from(table).limit(1)).first() is None
-        for name, table in schema.tables(connection).items()
-        if name != _OWN
+        for table in schema.tables(connection).values()
     )
 
 
@@ -93,7 +90,6 @@ def _put_rows(
 
     Returns the columns of each table that has rows.
     """
-    connection.execute(delete(tables[_OWN]))
     ahead: dict[tuple[str, str], list[dict[str, Any]]] = {}
     written: dict[str, list[str]] = {}
     for name, columns, rows in rows_of(source):

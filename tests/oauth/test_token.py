@@ -2,17 +2,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 from joserfc import jwk, jwt
 
+from gateway.config import Settings
 from gateway.errors import InvalidRequest, Unauthorized
 from gateway.oauth.bearer import Bearers
 from gateway.oauth.clients import ASSERTION_TYPE, register
+from gateway.oauth.issuer import Asked, Issuer, Reply
+from gateway.oauth.keyring import Keyring
 from gateway.oauth.keys import client_assertion, new_key
-from gateway.oauth.token import Reply, TokenEndpoint
+from gateway.oauth.server import open_oauth
 from gateway.store.clients import deactivate_client, list_clients
 from gateway.store.database import Database
 
@@ -44,8 +48,9 @@ class Bench:
         self.clock, self.database = Clock(), database
         keys = {"keys": [public for _, public in KEYS.values()]}
         self.client = register(database, "a test", scope, keys, self.clock())
-        self.endpoint = TokenEndpoint(database, URL, 300, self.clock)
         self.bearers = Bearers(database, self.clock)
+        issuer = Issuer(Settings(), database, Keyring(Path("never made")), self.clock)
+        self.endpoint = open_oauth(issuer, self.bearers).token
 
     def assertion(self, algorithm: str = "ES384", jti: str = "once") -> str:
         private, _ = KEYS[algorithm]
@@ -60,7 +65,7 @@ class Bench:
             **more,
         }
         lists = {name: [v] if isinstance(v, str) else v for name, v in form.items()}
-        return self.endpoint.answer("POST", lists, {})
+        return self.endpoint.answer(Asked("POST", URL, lists))
 
     def token(self, **more: str) -> str:
         return str(orjson.loads(self.ask(self.assertion(), **more).body)["access_token"])
@@ -220,7 +225,8 @@ def test_a_wrong_request_is_refused(bench: Bench, more: dict[str, Any], expected
 
 
 def test_the_token_endpoint_is_for_posting(bench: Bench) -> None:
-    assert error(bench.endpoint.answer("GET", {"grant_type": ["client_credentials"]}, {}))
+    asked = Asked("GET", URL, {"grant_type": ["client_credentials"]})
+    assert error(bench.endpoint.answer(asked)) == "unsupported_grant_type"
 
 
 @pytest.mark.parametrize(
@@ -314,6 +320,6 @@ def test_keys_are_made_for_the_two_algorithms_only() -> None:
         new_key("HS256")
 
 
-def test_a_public_base_without_tls_is_refused_unless_it_is_this_machine(sqlite: Database) -> None:
-    endpoint = TokenEndpoint(sqlite, "http://gateway.example/oauth/token", 300, Clock())
-    assert error(endpoint.answer("POST", {}, {})) == "insecure_transport"
+def test_a_public_base_without_tls_is_refused_unless_it_is_this_machine(bench: Bench) -> None:
+    asked = Asked("POST", "http://gateway.example/oauth/token", {})
+    assert error(bench.endpoint.answer(asked)) == "insecure_transport"

@@ -57,21 +57,6 @@ def test_nobody_there_is_said(server: Server) -> None:
         )
 
 
-def test_discovery_is_open_and_says_only_what_works(app: Flask, server: Server) -> None:
-    response = app.test_client().get(
-        "/fhir/.well-known/smart-configuration", headers={"Accept": "text/html"}
-    )
-    assert response.content_type == "application/json"
-    assert response.headers["Access-Control-Allow-Origin"] == "*"
-    document = response.json
-    assert document["token_endpoint"] == f"{server.settings.base_url}/oauth/token"
-    assert document["grant_types_supported"] == ["client_credentials"]
-    assert document["token_endpoint_auth_methods_supported"] == ["private_key_jwt"]
-    assert document["token_endpoint_auth_signing_alg_values_supported"] == ["RS384", "ES384"]
-    assert "authorization_endpoint" not in document
-    assert "issuer" not in document
-
-
 def test_the_token_endpoint_keeps_the_error_bodies_of_oauth(app: Flask) -> None:
     response = app.test_client().post("/oauth/token", data={"grant_type": "password"})
     assert response.status_code == 400

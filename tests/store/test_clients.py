@@ -16,7 +16,6 @@ from gateway.store.clients import (
     list_clients,
     revoke_token,
     save_token,
-    shared_secret,
     use_assertion,
 )
 from gateway.store.database import Database
@@ -87,12 +86,3 @@ def test_what_expired_is_forgotten(filled: Database) -> None:
         forget_expired(connection, 101)
         assert use_assertion(connection, "a", "jti", 300)
         assert find_token(connection, "d", 2) is None
-
-
-def test_a_shared_secret_is_made_once(database: Database) -> None:
-    with database.write() as connection:
-        first = shared_secret(connection, "cursor")
-    with database.write() as connection:
-        assert shared_secret(connection, "cursor") == first
-        assert shared_secret(connection, "another") != first
-    assert len(first) == 32

@@ -8,7 +8,7 @@ from gateway import __version__
 from gateway.fhir import capability as fhir
 from gateway.serve.fhir.audit import AUDIT
 from gateway.serve.fhir.audit_query import PARAMETERS as AUDIT_PARAMETERS
-from gateway.serve.server import Server, token_url
+from gateway.serve.server import Server
 from gateway.store.dates import instant_text
 from gateway.store.parameters import COMMON, PARAMETERS, READ_ONLY, Kind, Parameter
 
@@ -24,7 +24,12 @@ def statement(server: Server) -> dict[str, Any]:
     types = [_searchable(type_) for type_ in sorted(PARAMETERS)]
     types += [fhir.TypeSupport(type_, interactions=_READS) for type_ in sorted(READ_ONLY)]
     types.append(_audit())
-    security = fhir.Security(token=token_url(server.settings), cors=True)
+    issuer = server.oauth.issuer
+    security = fhir.Security(
+        token=issuer.endpoint("token"), authorize=issuer.endpoint("authorize"),
+        introspect=issuer.endpoint("introspect"), revoke=issuer.endpoint("revoke"),
+        jwks=issuer.endpoint("jwks"), cors=True,
+    )  # fmt: skip
     return fhir.capability(
         fhir.Server(
             base_url=server.settings.fhir_base,

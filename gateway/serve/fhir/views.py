@@ -27,6 +27,7 @@ from gateway.errors import (
     UnsupportedMedia,
 )
 from gateway.fhir.outcome import outcome
+from gateway.oauth import dpop
 from gateway.serve.fhir.audit import add_audit
 from gateway.serve.fhir.formats import JSON, require_json
 from gateway.serve.fhir.metadata import statement
@@ -49,7 +50,8 @@ _HEADERS = {
 }
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": _ALLOWED,
-    "Access-Control-Allow-Headers": "Accept, Authorization, Content-Type, If-None-Match, Prefer",
+    "Access-Control-Allow-Headers": "Accept, Authorization, Content-Type, DPoP, "
+    "If-None-Match, Prefer",
     "Access-Control-Max-Age": "600",
 }
 
@@ -164,8 +166,11 @@ def _audited(server: Server, response: Response) -> Response:
 def _refused(error: GatewayError) -> Response:
     response = Response(orjson.dumps(outcome([error])), error.status, content_type=JSON)
     if isinstance(error, Unauthorized):
+        bound = request.headers.get("Authorization", "").lower().startswith("dpop ")
+        scheme = "DPoP" if bound else "Bearer"
         given = ', error="invalid_token"' if request.headers.get("Authorization") else ""
-        response.headers["WWW-Authenticate"] = f'Bearer realm="fhir"{given}'
+        given += f', algs="{" ".join(dpop.ALGORITHMS)}"' if scheme == "DPoP" else ""
+        response.headers["WWW-Authenticate"] = f'{scheme} realm="fhir"{given}'
     if isinstance(error, Forbidden):
         response.headers["WWW-Authenticate"] = 'Bearer realm="fhir", error="insufficient_scope"'
     if isinstance(error, NotAllowed):

@@ -14,6 +14,7 @@ from gateway.access.scopes import Access
 from gateway.errors import InvalidRequest, NotFound, Unauthorized
 from gateway.fhir.outcome import outcome
 from gateway.oauth.bearer import token_name
+from gateway.serve.caller import caller_access
 from gateway.serve.fhir.bundle import history, searchset
 from gateway.serve.fhir.formats import JSON, require_json, wants_fhir
 from gateway.serve.server import Server
@@ -115,9 +116,9 @@ class Visit:
 
 def enter(server: Server, interaction: str, target: str, query: str = "") -> Visit:
     """Begin a request: raises Unauthorized; from here on it is audited, whatever comes of it."""
-    authorization = request.headers.get("Authorization")
-    access = server.bearers.access(authorization)
-    visit = Visit(server, access, interaction, target, query, token=token_name(authorization))
+    access = caller_access(server)
+    token = token_name(request.headers.get("Authorization"))
+    visit = Visit(server, access, interaction, target, query, token=token)
     g.visit = visit
     return visit
 

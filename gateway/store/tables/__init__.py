@@ -31,20 +31,22 @@ from gateway.store.tables.filed import (
     token,
     variant_occurrence,
 )
+from gateway.store.tables.oauth import (
+    oauth_assertion,
+    oauth_authorization,
+    oauth_client,
+    oauth_code,
+    oauth_launch,
+    oauth_refresh,
+    oauth_token,
+)
 from gateway.store.tables.people import (
     patient,
     patient_identifier,
     patient_merge,
     patient_merge_moved,
 )
-from gateway.store.tables.readers import (
-    access_grant,
-    oauth_assertion,
-    oauth_client,
-    oauth_token,
-    relationship,
-    secret,
-)
+from gateway.store.tables.readers import access_grant, relationship
 from gateway.store.tables.staff import (
     local_account,
     person,
@@ -76,7 +78,11 @@ __all__ = [
     "message",
     "metadata",
     "oauth_assertion",
+    "oauth_authorization",
     "oauth_client",
+    "oauth_code",
+    "oauth_launch",
+    "oauth_refresh",
     "oauth_token",
     "part",
     "part_report",
@@ -91,7 +97,6 @@ __all__ = [
     "report",
     "resource",
     "resource_version",
-    "secret",
     "sign_in_attempt",
     "sign_in_step",
     "tally",

@@ -1,0 +1,1 @@
+"""The doors of the authorization server: pages for people, endpoints for programs."""
