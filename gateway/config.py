@@ -50,6 +50,8 @@ class Settings:
     held_alert_routine_minutes: int = 1440
     chi_system: str = CHI_SYSTEM
     chi_placeholders: tuple[str, ...] = ("1111111111",)
+    chi_undated: bool = False
+    patient_authorities: tuple[str, ...] = ()
     token_seconds: int = 300
     page_size: int = 50
     page_size_max: int = 500
@@ -108,7 +110,8 @@ def _convert(name: str, value: Any) -> Any:
         if isinstance(default, bool):
             return _boolean(value)
         if isinstance(default, tuple):
-            return tuple(value.split(",")) if isinstance(value, str) else tuple(value)
+            listed = value.split(",") if isinstance(value, str) else value
+            return tuple(one for one in listed if one)
         return type(default)(value)
     except (TypeError, ValueError) as error:
         raise InvalidSetting("not of the right kind", where=name) from error

@@ -63,6 +63,10 @@ class Hold(StrEnum):
     DEFECT = "defect"
 
 
+Evidence = tuple[tuple[str, str], ...]
+"""What was compared, by name, and whether it agreed; never a value."""
+
+
 class GatewayError(Exception):
     """The gateway failed; nothing was lost."""
 
@@ -175,9 +179,12 @@ class IdentityHold(GatewayError):
 
     status, issue, code, hold = 422, "conflict", "204", Hold.PATIENT_MISMATCH
 
-    def __init__(self, reason: Hold, text: str = "", *, where: str = "") -> None:
+    def __init__(
+        self, reason: Hold, text: str = "", *, where: str = "", evidence: Evidence = ()
+    ) -> None:
         super().__init__(text, where=where)
         self.reason = reason
+        self.evidence = evidence
 
 
 class StoreUnavailable(GatewayError):

@@ -15,7 +15,7 @@ from gateway.fhir.conformance import check_all
 from gateway.fhir.genomics import compose
 from gateway.fhir.merged import compose_merge, compose_patient
 from gateway.fhir.order import compose_request
-from gateway.identify.match import Issuers, trusted
+from gateway.identify.numbers import Issuers, trusted
 from gateway.identify.referral import subject_of
 from gateway.parse.er7 import header_of, split
 from gateway.pipeline.read import read

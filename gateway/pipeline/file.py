@@ -11,9 +11,16 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 from gateway.config import Settings
-from gateway.errors import GatewayError, Hold, IdentityHold, StoreUnavailable, VersionConflict
+from gateway.errors import (
+    Evidence,
+    GatewayError,
+    Hold,
+    IdentityHold,
+    StoreUnavailable,
+    VersionConflict,
+)
 from gateway.fhir.conformance import check, check_all
-from gateway.identify.match import Issuers
+from gateway.identify.numbers import Issuers
 from gateway.parse.er7 import split
 from gateway.pipeline.flags import flag, report_name, unflag
 from gateway.pipeline.merges import Merger
@@ -21,6 +28,7 @@ from gateway.pipeline.patients import update_patient
 from gateway.pipeline.publish import WITHDRAWN, Publisher
 from gateway.pipeline.read import read
 from gateway.pipeline.requests import Registrar, order_key
+from gateway.pipeline.subject import record_hold
 from gateway.report import Notice, Report, Translation
 from gateway.store import work
 from gateway.store.database import Connection, Database
@@ -50,7 +58,11 @@ class Office:
     @property
     def issuers(self) -> Issuers:
         """Whose identifiers count."""
-        return Issuers(self.settings.chi_system, self.settings.chi_placeholders)
+        settings = self.settings
+        return Issuers(
+            settings.chi_system, settings.chi_placeholders, settings.patient_authorities,
+            settings.chi_undated,
+        )  # fmt: skip
 
 
 def file_part(claim: Claim, part: Part, office: Office) -> str:
@@ -217,15 +229,18 @@ def _refused(
         return "waiting"
     reason = error.reason if isinstance(error, IdentityHold) else error.hold
     notice = Notice(error.where, error.text, reason)
-    return _hold(claim, part, office, _with(translation, notice))
+    evidence = error.evidence if isinstance(error, IdentityHold) else ()
+    return _hold(claim, part, office, _with(translation, notice), evidence)
 
 
 def _with(translation: Translation, notice: Notice) -> Translation:
     return replace(translation, notices=(notice, *translation.notices))
 
 
-def _hold(claim: Claim, part: Part, office: Office, translation: Translation) -> str:
-    """Hold a part."""
+def _hold(
+    claim: Claim, part: Part, office: Office, translation: Translation, evidence: Evidence = ()
+) -> str:
+    """Hold a part; with the evidence, where it is held for whom it is about."""
     now = office.clock()
     with office.database.write() as connection:
         if not work.still_held(connection, claim):
@@ -237,6 +252,8 @@ def _hold(claim: Claim, part: Part, office: Office, translation: Translation) ->
             account=[asdict(one) for one in translation.account],
             urgency=urgency(translation, office.settings.urgent_tests),
         )  # fmt: skip
+        if evidence:
+            record_hold(connection, part, Hold(why_held(translation)), evidence, now)
     return "held"
 
 

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 
 from gateway.errors import MissingSegment
 from gateway.message import Message, Segment
-from gateway.report import Patient, PersonName
+from gateway.report import Patient
 from gateway.request import Merge
 from gateway.translate.apply import Scope
 from gateway.translate.desk import Desk
 from gateway.translate.mapping import SenderMapping
+from gateway.translate.order import read_patient
 
 RENUMBERING = frozenset({"A47"})
 EVENTS = frozenset({"A18", "A30", "A34", "A36", "A39", "A40"}) | RENUMBERING
@@ -41,10 +42,9 @@ def _pairs(message: Message) -> Iterator[Message]:
 
 
 def _merge(scope: Scope, mapping: SenderMapping, event: str) -> Merge:
-    name = PersonName(**scope.fill(mapping.rules["name"]))
-    clock = scope.fill(rule for rule in mapping.rules["report"] if rule.field == "clock")
+    clock = scope.fill(mapping.rules["feed"])
     return Merge(
-        survivor=Patient(name=name, **scope.fill(mapping.rules["patient"])),
+        survivor=read_patient(scope, mapping, "patient", "name"),
         subsumed=Patient(**scope.fill(mapping.rules["subsumed"])),
         event=event,
         clock=clock.get("clock", ""),
