@@ -18,7 +18,7 @@ from gateway.value import Range as Range
 from gateway.value import Ratio as Ratio
 
 if TYPE_CHECKING:
-    from gateway.request import Merge, Request
+    from gateway.request import Link, Merge, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,6 +384,7 @@ class Translation:
     account: tuple[Accounted, ...] = ()
     requests: tuple[Request, ...] = ()
     merges: tuple[Merge, ...] = ()
+    links: tuple[Link, ...] = ()
 
     @property
     def holds(self) -> tuple[Notice, ...]:

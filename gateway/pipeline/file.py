@@ -23,6 +23,7 @@ from gateway.fhir.conformance import check, check_all
 from gateway.identify.numbers import Issuers
 from gateway.parse.er7 import split
 from gateway.pipeline.flags import flag, report_name, unflag
+from gateway.pipeline.links import apply_link
 from gateway.pipeline.merges import Merger
 from gateway.pipeline.patients import update_patient
 from gateway.pipeline.publish import WITHDRAWN, Publisher
@@ -193,6 +194,8 @@ def _others(
     merger = Merger(connection, part, mapping, office.issuers, now, check)
     for merge in translation.merges:
         outcome += merger.merge(merge)
+    for link in translation.links:
+        outcome += apply_link(connection, link, part, mapping, office.issuers, now)
     registrar = Registrar(connection, part, mapping, office.issuers, now, check)
     for request in translation.requests:
         outcome += registrar.file(request)
@@ -305,7 +308,7 @@ def urgency(translation: Translation, urgent_tests: tuple[str, ...]) -> str:
     asked |= {one.priority for one in translation.requests}
     if asked & {"stat", "asap"}:
         return "stat"
-    others = translation.requests or translation.patients or translation.merges
+    others = translation.requests or translation.patients or translation.merges or translation.links
     unread = not translation.reports and not others
     special = any(
         one.tested_subject == "fetus" or one.order.test.code.startswith(urgent_tests)

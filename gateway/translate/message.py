@@ -72,6 +72,9 @@ def translate(message: Message, mapping: SenderMapping) -> Translation:
     if kind == "ADT" and event in merge.EVENTS:
         merged = merge.merges(message, mapping, event, desk)
         return Translation((), (), tuple(desk.notices), desk.account(), merges=merged)
+    if kind == "ADT" and event in merge.LINKING:
+        linked = merge.links(message, mapping, event, desk)
+        return Translation((), (), tuple(desk.notices), desk.account(), links=linked)
     if kind in _ORDERS:
         asked = order.requests(message, mapping, desk)
         return Translation((), (), tuple(desk.notices), desk.account(), requests=asked)

@@ -33,10 +33,11 @@ class Desk:
     folder: Path
     mappings: Mappings = field(default_factory=lambda: load_mappings(MAPPINGS))
     numbers: Iterator[int] = field(default_factory=itertools.count)
+    settings: Settings = field(default_factory=Settings)
 
     def office(self) -> Office:
         files = Files(self.folder / "files")
-        return Office(self.database, files, self.mappings, Settings(), now_micros)
+        return Office(self.database, files, self.mappings, self.settings, now_micros)
 
     def accept(self, raw: bytes, source: str = "test") -> bytes:
         intake = Intake(Inbox(self.database), self.mappings, lambda: f"A{next(self.numbers)}")
