@@ -1,4 +1,4 @@
-"""Commands on the patient index: which merges there were, and taking one back."""
+"""Commands on the patient index: merges, quarantine, refiling."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import click
 from gateway.app import open_parts
 from gateway.cli.environment import database, settings
 from gateway.pipeline.decide import decision_by, undo_merge
+from gateway.pipeline.refile import readers, refile, set_aside
 from gateway.store import merges
+from gateway.store.readings import Reading
 
 
 @click.group()
@@ -38,10 +40,14 @@ def patients_merges(after: int, limit: int) -> None:
         click.echo(f"more: --after {found[-1].key}", err=True)
 
 
+_who = click.option("--who", required=True, help="Your name.")
+_why = click.option("--why", required=True, help="The reason, without patient data.")
+
+
 @patients.command("unmerge")
 @click.argument("merge", type=int)
-@click.option("--who", required=True, help="Your name.")
-@click.option("--why", required=True, help="The reason, without patient data.")
+@_who
+@_why
 def patients_unmerge(merge: int, who: str, why: str) -> None:
     """Take a merge back: each report returns to the patient that its message asserted.
 
@@ -54,3 +60,54 @@ def patients_unmerge(merge: int, who: str, why: str) -> None:
     click.echo(f"merge {merge} is undone")
     for reference in review:
         click.echo(f"filed meanwhile, whose is it? {reference}")
+
+
+@patients.command("quarantine")
+@click.argument("report")
+@click.option("--lift", is_flag=True, help="Show it again: it is where it belongs.")
+@_who
+@_why
+def patients_quarantine(report: str, lift: bool, who: str, why: str) -> None:
+    """Hide a published report (its DiagnosticReport id) until it is known whose it is.
+
+    Nothing more is filed for it meanwhile, but a withdrawal.
+    """
+    decision = decision_by(who, why)
+    parts = open_parts(settings())
+    with closing(parts.database):
+        set_aside(parts.office(), _id(report), decision, hidden=not lift)
+        found = [] if lift else readers(parts.office(), _id(report))
+    click.echo("the report is shown again" if lift else "the report is hidden")
+    _show_readers(found)
+
+
+@patients.command("refile")
+@click.argument("report")
+@click.argument("patient")
+@_who
+@_why
+def patients_refile(report: str, patient: str, who: str, why: str) -> None:
+    """Move a report (its DiagnosticReport id) to the right patient (a Patient id).
+
+    The wrong one keeps a stub that was entered in error; who had read it there is listed.
+    """
+    decision = decision_by(who, why)
+    parts = open_parts(settings())
+    with closing(parts.database):
+        had_read = readers(parts.office(), _id(report))
+        made = refile(parts.office(), _id(report), _id(patient), decision)
+    click.echo(f"filed anew as DiagnosticReport/{made}")
+    _show_readers(had_read)
+
+
+def _id(text: str) -> str:
+    return text.rpartition("/")[2]
+
+
+def _show_readers(found: list[Reading]) -> None:
+    click.echo("client\tperson\tfirst read\tlast read\ttimes" if found else "nobody had read it")
+    for one in found:
+        first, last = (
+            datetime.fromtimestamp(at // 1_000_000, UTC).isoformat() for at in (one.first, one.last)
+        )
+        click.echo("\t".join((one.client, one.person or "-", first, last, str(one.times))))

@@ -160,7 +160,7 @@ def file_translation(
     """Write all that a part means and return the references; raises IdentityHold to hold it."""
     outcome = _others(connection, part, office, translation, mapping, now)
     publisher = Publisher(
-        connection, part, mapping, office.issuers, now, check_all, _rereader(connection, office)
+        connection, part, mapping, office.issuers, now, check_all, rereader(connection, office)
     )
     for report in translation.reports:
         outcome += publisher.publish(report)
@@ -202,7 +202,7 @@ def _others(
     return outcome
 
 
-def _rereader(connection: Connection, office: Office) -> Callable[[int, str], Report]:
+def rereader(connection: Connection, office: Office) -> Callable[[int, str], Report]:
     """Translate again what an earlier part said of a report; its documents are kept already."""
 
     def reread(part_key: int, number: str) -> Report:

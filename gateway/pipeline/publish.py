@@ -56,7 +56,13 @@ class Publisher:
         laboratory = laboratory_key(report.laboratory)
         report = documents.belonging(self.connection, report, laboratory)
         standing = reports.lock(self.connection, laboratory, report.number.value)
-        return self.file(report, standing, self._subject(report, standing))
+        known = self._subject(report, standing)
+        if standing.quarantined and report.status != WITHDRAWN:
+            raise IdentityHold(
+                Hold.REPORT_PATIENT, "this report is in quarantine: whose it is was not decided",
+                where=report.number.place,
+            )  # fmt: skip
+        return self.file(report, standing, known)
 
     def file(self, report: Report, standing: Standing, known: Indexed) -> list[str]:
         """File a report, whose row is locked, on the patient it is about."""

@@ -34,13 +34,18 @@ class Desk:
     mappings: Mappings = field(default_factory=lambda: load_mappings(MAPPINGS))
     numbers: Iterator[int] = field(default_factory=itertools.count)
     settings: Settings = field(default_factory=Settings)
+    inbox: Inbox = field(init=False)
+
+    def __post_init__(self) -> None:
+        # One for all messages: each keeps a connection of its own.
+        self.inbox = Inbox(self.database)
 
     def office(self) -> Office:
         files = Files(self.folder / "files")
         return Office(self.database, files, self.mappings, self.settings, now_micros)
 
     def accept(self, raw: bytes, source: str = "test") -> bytes:
-        intake = Intake(Inbox(self.database), self.mappings, lambda: f"A{next(self.numbers)}")
+        intake = Intake(self.inbox, self.mappings, lambda: f"A{next(self.numbers)}")
         return bytes(accept(Arrival(raw, Source(source), now_micros()), intake))
 
     def work(self) -> None:
