@@ -9,7 +9,9 @@ import click
 
 from gateway.app import open_parts
 from gateway.cli.environment import database, settings
+from gateway.cli.review import patients_review
 from gateway.pipeline.decide import decision_by, undo_merge
+from gateway.pipeline.person import give_number, restrict
 from gateway.pipeline.refile import readers, refile, set_aside
 from gateway.store import merges
 from gateway.store.readings import Reading
@@ -100,6 +102,33 @@ def patients_refile(report: str, patient: str, who: str, why: str) -> None:
     _show_readers(had_read)
 
 
+@patients.command("number")
+@click.argument("patient")
+@click.argument("number")
+@_who
+@_why
+def patients_number(patient: str, number: str, who: str, why: str) -> None:
+    """Give a patient (a Patient id) the national number that it did not have yet."""
+    decision = decision_by(who, why)
+    parts = open_parts(settings())
+    with closing(parts.database):
+        give_number(parts.office(), _id(patient), number, decision)
+    click.echo("the patient has this number")
+
+
+@patients.command("restrict")
+@click.argument("patient")
+@_who
+@_why
+def patients_restrict(patient: str, who: str, why: str) -> None:
+    """Hide the earlier numbers and records of a patient, as after a change of CHI by law."""
+    decision = decision_by(who, why)
+    parts = open_parts(settings())
+    with closing(parts.database):
+        restrict(parts.office(), _id(patient), decision)
+    click.echo("earlier numbers and records are hidden")
+
+
 def _id(text: str) -> str:
     return text.rpartition("/")[2]
 
@@ -111,3 +140,6 @@ def _show_readers(found: list[Reading]) -> None:
             datetime.fromtimestamp(at // 1_000_000, UTC).isoformat() for at in (one.first, one.last)
         )
         click.echo("\t".join((one.client, one.person or "-", first, last, str(one.times))))
+
+
+patients.add_command(patients_review)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, insert, or_, select, text, update
 from gateway.report import Identifier, Patient, PersonName
 from gateway.store.tables import (
     patient,
+    patient_decision,
     patient_history,
     patient_identifier,
     patient_link,
@@ -90,7 +91,19 @@ def survivor(connection: Connection, key: int) -> int:
 
 def read(connection: Connection, key: int) -> Indexed:
     """Return this very patient, locked, even when it was merged into another."""
-    row = connection.execute(select(patient).where(patient.c.key == key).with_for_update()).one()
+    query = select(patient).where(patient.c.key == key).with_for_update()
+    return _indexed(connection, connection.execute(query).one())
+
+
+def look(connection: Connection, key: int) -> Indexed:
+    """Return this very patient as it stands, without locking it."""
+    return _indexed(
+        connection, connection.execute(select(patient).where(patient.c.key == key)).one()
+    )
+
+
+def _indexed(connection: Connection, row: Row[Any]) -> Indexed:
+    key = row.key
     query = (
         select(patient_identifier)
         .where(patient_identifier.c.patient_key == key, patient_identifier.c.state == "current")
@@ -218,6 +231,35 @@ def add_identifiers(
     for one in identifiers:
         values = {"system": one.system, "value": one.value, "patient": key, "state": state}
         connection.execute(_ADD_IDENTIFIER, {**values, "source": source, "now": now})
+
+
+def add_number(connection: Connection, key: int, number: Identifier, source: str, now: int) -> None:
+    """Give a patient a national number: it is no longer provisional."""
+    add_identifiers(connection, key, [number], source, now)
+    connection.execute(
+        update(patient).where(patient.c.key == key).values(provisional=False, changed_at=now)
+    )
+
+
+def restrict(connection: Connection, key: int) -> None:
+    """Tell nobody any more of the numbers a patient had before, nor of records merged into it."""
+    number, link = patient_identifier.c, patient_merge.c
+    connection.execute(
+        update(patient_identifier)
+        .where(number.patient_key == key, number.state == "retired")
+        .values(restricted=True)
+    )
+    connection.execute(
+        update(patient_merge).where(link.survivor_key == key).values(restricted=True)
+    )
+
+
+def record_decision(
+    connection: Connection, key: int, now: int, who: str, action: str, why: str
+) -> None:
+    """Keep what a person decided about a patient; such a row is never changed."""
+    values = {"patient_key": key, "at": now, "who": who, "action": action, "reason": why}
+    connection.execute(insert(patient_decision).values(**values))
 
 
 def retire(connection: Connection, key: int, identifiers: Iterable[Identifier]) -> None:

@@ -15,6 +15,7 @@ from gateway.store.tables import (
     index_reference,
     message,
     part,
+    patient,
     placed_order,
     report,
     report_refile,
@@ -132,3 +133,14 @@ def record_refile(connection: Connection, values: Mapping[str, Any], readers: li
     """Keep who moved a report, why, and who had read it on the wrong patient."""
     row = {**values, "readers": orjson.dumps(readers).decode()}
     connection.execute(insert(report_refile).values(**row))
+
+
+def hide_earlier_patients(connection: Connection, patient_key: int) -> None:
+    """Hide the earlier versions of a Patient, and the Patients that were merged into it."""
+    columns = [resource.c[name] for name in Owned._fields]
+    subsumed = select(patient.c.key).where(patient.c.merged_into == patient_key)
+    one_type = select(*columns).where(resource.c.type == "Patient")
+    mine = one_type.where(resource.c.patient_key == patient_key)
+    theirs = one_type.where(resource.c.patient_key.in_(subsumed))
+    restrict_versions(connection, [Owned(*row) for row in connection.execute(mine)], True)
+    restrict(connection, [Owned(*row) for row in connection.execute(theirs)], True)

@@ -24,6 +24,7 @@ from gateway.store.tables.filed import (
 from gateway.store.tables.people import (
     identity_decision,
     patient,
+    patient_decision,
     patient_history,
     patient_identifier,
     patient_link,
@@ -59,6 +60,7 @@ __all__ = [
     "part",
     "part_report",
     "patient",
+    "patient_decision",
     "patient_history",
     "patient_identifier",
     "patient_link",

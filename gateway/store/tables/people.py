@@ -145,6 +145,18 @@ identity_decision = Table(
     comment="who a report was taken to be about, and what spoke for and against it",
 )
 
+patient_decision = Table(
+    "patient_decision",
+    metadata,
+    new_key(),
+    Column("patient_key", ForeignKey("patient.key"), nullable=False, index=True),
+    Column("at", Instant, nullable=False),
+    Column("who", String, nullable=False),
+    Column("action", String, nullable=False, comment="number, restrict"),
+    Column("reason", String, nullable=False),
+    comment="what a named person decided about a patient, and why; never changed",
+)
+
 report_refile = Table(
     "report_refile",
     metadata,

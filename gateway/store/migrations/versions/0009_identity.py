@@ -123,6 +123,19 @@ def _create_decisions() -> None:
     _index("identity_decision", "part_key")
     _index("identity_decision", "patient_key")
     op.create_table(
+        "patient_decision",
+        sa.Column("key", _key(), autoincrement=True, nullable=False),
+        sa.Column("patient_key", _key(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("who", sa.String(), nullable=False),
+        sa.Column("action", sa.String(), nullable=False, comment="number, restrict"),
+        sa.Column("reason", sa.String(), nullable=False),
+        _to("patient_decision", "patient_key", "patient"),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_patient_decision")),
+        comment="what a named person decided about a patient, and why; never changed",
+    )
+    _index("patient_decision", "patient_key")
+    op.create_table(
         "report_refile",
         sa.Column("key", _key(), autoincrement=True, nullable=False),
         sa.Column("report_key", _key(), nullable=False),
