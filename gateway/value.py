@@ -9,6 +9,9 @@ import unicodedata
 from dataclasses import dataclass
 from decimal import Decimal
 
+PATIENT_NUMBERS = "urn:x-genomics-gateway:patient-number:"
+"""System of the patient numbers of one local authority: this, and the authority's name."""
+
 # Letters that do not fall apart into a plain letter and an accent.
 _PLAIN = str.maketrans(
     {"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "\u0131": "i",

@@ -13,15 +13,14 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from gateway.config import Settings
 from gateway.errors import Hold, IdentityHold
 from gateway.identify import chi
 from gateway.report import Identifier
+from gateway.value import PATIENT_NUMBERS
 
 NHS_NUMBER = "https://fhir.nhs.uk/Id/nhs-number"
 HSC_NUMBER = "https://fhir.nhs.uk/Id/hsc-number"
-AUTHORITY = "urn:x-genomics-gateway:patient-number:"
-"""System of the numbers of one authority: this, and the authority's name."""
-
 _LOCAL = frozenset({"MR", "PI", "PT", "PN", "RI", "U"})
 _TEMPORARY = re.compile(r"(?i)\b(TEMP\w*|TMP|TCHI|PCHI|PSEUDO\w*|UHPI)\b")
 
@@ -53,6 +52,14 @@ class Issuers:
         return chi.check(text, self.placeholders, undated=self.undated)
 
 
+def issuers_of(settings: Settings) -> Issuers:
+    """Return whose numbers count by the settings."""
+    return Issuers(
+        settings.chi_system, settings.chi_placeholders, settings.patient_authorities,
+        settings.chi_undated,
+    )  # fmt: skip
+
+
 def trusted(identifiers: Iterable[Identifier], issuers: Issuers) -> tuple[Identifier, ...]:
     """Return the identifiers of trusted issuers, normalised, each with its system.
 
@@ -76,7 +83,7 @@ def trusted(identifiers: Iterable[Identifier], issuers: Issuers) -> tuple[Identi
 
 def national(one: Identifier) -> bool:
     """Whether a counting identifier is a number that one person has in a whole country."""
-    return not one.system.startswith(AUTHORITY)
+    return not one.system.startswith(PATIENT_NUMBERS)
 
 
 def _issued(one: Identifier, number: str, issuers: Issuers) -> tuple[str, str]:
@@ -84,7 +91,7 @@ def _issued(one: Identifier, number: str, issuers: Issuers) -> tuple[str, str]:
     kind, name = one.type.strip().upper(), one.authority.strip()
     authority = issuers.authority(name)
     if authority and kind not in ("NH", "NI", "CHI", "NHS"):
-        return (AUTHORITY + authority, "MR") if number else ("", "")
+        return (PATIENT_NUMBERS + authority, "MR") if number else ("", "")
     if _TEMPORARY.search(f"{kind} {name}"):
         return "", ""
     said_chi = "CHI" in (name.upper(), kind) or name in chi.ALIASES or one.system in chi.ALIASES

@@ -20,7 +20,7 @@ from gateway.errors import (
     VersionConflict,
 )
 from gateway.fhir.conformance import check, check_all
-from gateway.identify.numbers import Issuers
+from gateway.identify.numbers import Issuers, issuers_of
 from gateway.parse.er7 import split
 from gateway.pipeline.flags import flag, report_name, unflag
 from gateway.pipeline.links import apply_link
@@ -59,11 +59,7 @@ class Office:
     @property
     def issuers(self) -> Issuers:
         """Whose identifiers count."""
-        settings = self.settings
-        return Issuers(
-            settings.chi_system, settings.chi_placeholders, settings.patient_authorities,
-            settings.chi_undated,
-        )  # fmt: skip
+        return issuers_of(self.settings)
 
 
 def file_part(claim: Claim, part: Part, office: Office) -> str:

@@ -5,8 +5,9 @@ import pytest
 from gateway.config import CHI_SYSTEM
 from gateway.errors import Hold, IdentityHold
 from gateway.identify.match import Known, decide
-from gateway.identify.numbers import AUTHORITY, HSC_NUMBER, NHS_NUMBER, Issuers, trusted
+from gateway.identify.numbers import HSC_NUMBER, NHS_NUMBER, Issuers, trusted
 from gateway.report import Identifier, Patient, PersonName
+from gateway.value import PATIENT_NUMBERS
 
 ISSUERS = Issuers(CHI_SYSTEM, ("1111111111",))
 MORAG = PersonName("Testpatient", ("Morag", "Ailsa"))
@@ -97,7 +98,7 @@ def test_a_number_of_a_configured_authority_counts_as_its_own(authority: str) ->
     issuers = Issuers(CHI_SYSTEM, authorities=("RHSC",))
     # It is a valid CHI by chance, and is none.
     (found,) = trusted([Identifier("0101625707", type="MR", authority=authority)], issuers)
-    assert (found.system, found.type) == (AUTHORITY + "RHSC", "MR")
+    assert (found.system, found.type) == (PATIENT_NUMBERS + "RHSC", "MR")
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from gateway.errors import (
 )
 from gateway.fhir.outcome import outcome
 from gateway.serve.fhir.formats import JSON, require_json
+from gateway.serve.fhir.identity import add_identity
 from gateway.serve.fhir.metadata import statement
 from gateway.serve.fhir.visit import asked, enter
 from gateway.serve.server import Server
@@ -59,6 +60,7 @@ def fhir_blueprint(server: Server) -> Blueprint:
     _add_metadata(blueprint, server)
     _add_reads(blueprint, server)
     _add_searches(blueprint, server)
+    add_identity(blueprint, server)
     _add_refusals(blueprint)
     blueprint.after_request(_audited)
     blueprint.register_error_handler(GatewayError, _refused)
