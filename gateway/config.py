@@ -52,6 +52,16 @@ class Settings:
     chi_placeholders: tuple[str, ...] = ("1111111111",)
     chi_undated: bool = False
     patient_authorities: tuple[str, ...] = ()
+    lookup: str = ""
+    lookup_match: bool = False
+    lookup_seconds: float = 5.0
+    lookup_remember_seconds: float = 60.0
+    lookup_ca: Path | None = None
+    lookup_certificate: Path | None = None
+    lookup_key: Path | None = None
+    lookup_token_url: str = ""
+    lookup_client: str = ""
+    lookup_client_key: Path | None = None
     token_seconds: int = 300
     page_size: int = 50
     page_size_max: int = 500
@@ -135,6 +145,10 @@ def _check(settings: Settings) -> None:
                                  where="trusted_proxies") from error  # fmt: skip
     if not settings.base_url.startswith(("http://", "https://")):
         raise InvalidSetting("must be an absolute http or https URL", where="base_url")
+    if settings.lookup and not settings.lookup.startswith(_LOOKUPS):
+        raise InvalidSetting("must be an mllp, mllps, http or https URL", where="lookup")
+    if bool(settings.lookup_certificate) != bool(settings.lookup_key):
+        raise InvalidSetting("certificate and key go together", where="lookup_key")
     for name in (
         "max_message_bytes", "token_seconds", "page_size", "page_size_max",
         "held_alert_stat_minutes", "held_alert_urgent_minutes", "held_alert_routine_minutes",
@@ -143,5 +157,7 @@ def _check(settings: Settings) -> None:
             raise InvalidSetting("must be greater than zero", where=name)
 
 
-_PATHS = ("data", "mappings", "sources", "tls_certificate", "tls_key", "tls_client_ca")
+_LOOKUPS = ("mllp://", "mllps://", "http://", "https://")
+_PATHS = ("data", "mappings", "sources", "tls_certificate", "tls_key", "tls_client_ca", "lookup_ca",
+          "lookup_certificate", "lookup_key", "lookup_client_key")  # fmt: skip
 _DEFAULTS = Settings()

@@ -19,6 +19,7 @@
     │   └── NotConformant            422 invariant    207 AE
     ├── IdentityHold                 422 conflict     204 AE   kept and held
     ├── StoreUnavailable             503 transient    207 AE
+    ├── LookupUnavailable            503 transient    207 AE   the part waits
     ├── NotFound                     404 not-found
     ├── Gone                         410 deleted
     ├── InvalidRequest               400 invalid
@@ -189,6 +190,12 @@ class IdentityHold(GatewayError):
 
 class StoreUnavailable(GatewayError):
     """The store cannot take anything at the moment; send it again."""
+
+    status, issue = 503, "transient"
+
+
+class LookupUnavailable(GatewayError):
+    """The other index of patients gives no answer at the moment."""
 
     status, issue = 503, "transient"
 

@@ -7,7 +7,7 @@ documents come before, so that no transaction is open while they take their time
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 
 from gateway.config import Settings
@@ -16,6 +16,7 @@ from gateway.errors import (
     GatewayError,
     Hold,
     IdentityHold,
+    LookupUnavailable,
     StoreUnavailable,
     VersionConflict,
 )
@@ -24,13 +25,14 @@ from gateway.identify.numbers import Issuers, issuers_of
 from gateway.parse.er7 import split
 from gateway.pipeline.flags import flag, report_name, unflag
 from gateway.pipeline.links import apply_link
+from gateway.pipeline.lookup import LOOKUP, Lookup
 from gateway.pipeline.merges import Merger
-from gateway.pipeline.patients import update_patient
+from gateway.pipeline.patients import Feed, apply_update, update_patient
 from gateway.pipeline.publish import WITHDRAWN, Publisher
 from gateway.pipeline.read import read
 from gateway.pipeline.requests import Registrar, order_key
 from gateway.pipeline.subject import record_hold
-from gateway.report import Notice, Report, Translation
+from gateway.report import Notice, PatientUpdate, Report, Translation
 from gateway.store import work
 from gateway.store.database import Connection, Database
 from gateway.store.files import Files
@@ -55,6 +57,7 @@ class Office:
     mappings: Mappings
     settings: Settings
     clock: Callable[[], int]
+    lookup: Lookup | None = None
 
     @property
     def issuers(self) -> Issuers:
@@ -108,16 +111,22 @@ def _file_again(
     claim: Claim, part: Part, office: Office, translation: Translation, mapping: SenderMapping
 ) -> str:
     """File at once again when another worker was faster on a shared row."""
+    found = office.lookup.missing(office.database, translation) if office.lookup else ()
     for _ in range(_TRIES - 1):
         try:
-            return _file(claim, part, office, translation, mapping)
+            return _file(claim, part, office, translation, mapping, found)
         except VersionConflict:
             log.info("another worker was faster", extra={"part": part.key})
-    return _file(claim, part, office, translation, mapping)
+    return _file(claim, part, office, translation, mapping, found)
 
 
 def _file(
-    claim: Claim, part: Part, office: Office, translation: Translation, mapping: SenderMapping
+    claim: Claim,
+    part: Part,
+    office: Office,
+    translation: Translation,
+    mapping: SenderMapping,
+    found: Iterable[PatientUpdate],
 ) -> str:
     keep_documents(office, translation)
     now = office.clock()
@@ -129,6 +138,8 @@ def _file(
                 connection, part, name, now, urgency(translation, office.settings.urgent_tests)
             )
             return "blocked"
+        for update in found:
+            apply_update(connection, update, Feed(LOOKUP, now, "nhs"), office.issuers, now)
         outcome = file_translation(connection, part, office, translation, mapping, now)
         work.finish(
             connection, part, "filed", now, detail=noted(translation), outcome=outcome,
@@ -218,13 +229,14 @@ def rereader(connection: Connection, office: Office) -> Callable[[int, str], Rep
 def _refused(
     claim: Claim, part: Part, office: Office, translation: Translation, error: GatewayError
 ) -> str:
-    if isinstance(error, VersionConflict):
-        # Others were faster again and again: the part is tried again later.
+    if isinstance(error, VersionConflict | LookupUnavailable):
+        # Others were faster again and again, or nobody could be asked: it is tried again later.
+        why = "conflict" if isinstance(error, VersionConflict) else LOOKUP
         now = office.clock()
         with office.database.write() as connection:
             if work.still_held(connection, claim):
                 retry = now + _pause(office.settings.retry_seconds, part.attempts)
-                work.finish(connection, part, "waiting", now, reason="conflict", ready_at=retry)
+                work.finish(connection, part, "waiting", now, reason=why, ready_at=retry)
         return "waiting"
     reason = error.reason if isinstance(error, IdentityHold) else error.hold
     notice = Notice(error.where, error.text, reason)

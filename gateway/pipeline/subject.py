@@ -37,9 +37,9 @@ def find_subject(
     candidates = patients.find(connection, counted)
     if not candidates and mapping.sender.creates_patients:
         return _created(connection, asserted, part, mapping, issuers, now)
-    known = [_known(one) for one in identity.persons(connection, (one.key for one in candidates))]
+    known = [known_of(one) for one in identity.persons(connection, (one.key for one in candidates))]
     decided = decide(
-        asserted, known, lambda day: [_known(one) for one in identity.born(connection, day)]
+        asserted, known, lambda day: [known_of(one) for one in identity.born(connection, day)]
     )
     found = next(one for one in candidates if one.key == decided.known.key)
     _record(connection, part, MATCH, now, found.key, decided.evidence)
@@ -74,5 +74,6 @@ def _record(
     identity.record(connection, Decided(part.key, now, outcome, "", key, evidence))
 
 
-def _known(one: Person) -> Known:
+def known_of(one: Person) -> Known:
+    """Return a person of the index as matching sees it."""
     return Known(one.key, one.name, one.birth_date, one.names, one.sex, one.postcode)

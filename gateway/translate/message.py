@@ -226,6 +226,12 @@ def _derived_status(found: Findings, desk: Desk) -> str:
     return ""
 
 
+def patient_of(message: Message, mapping: SenderMapping) -> Patient:
+    """Read the patient of any message with a PID, such as an answer to a query."""
+    desk = Desk(message, ZoneInfo(mapping.sender.time_zone), mapping.tables)
+    return order.read_patient(Scope(message, desk), mapping, "patient", "name")
+
+
 def _patient_update(scope: Scope, mapping: SenderMapping, event: str) -> PatientUpdate:
     if scope.message.first("PID") is None:
         scope.desk.hold_for(MissingSegment("a patient message needs PID", where="PID"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +48,16 @@ class Desk:
     def accept(self, raw: bytes, source: str = "test") -> bytes:
         intake = Intake(self.inbox, self.mappings, lambda: f"A{next(self.numbers)}")
         return bytes(accept(Arrival(raw, Source(source), now_micros()), intake))
+
+    def work_once(self) -> None:
+        run_once(self.office(), "worker")
+
+    def work_until(self, state: str, seconds: float = 20.0) -> None:
+        """Work until the newest part has come to a state: what waits has a time."""
+        deadline = time.monotonic() + seconds
+        while self.rows("SELECT state FROM part ORDER BY key DESC LIMIT 1")[0].state != state:
+            assert time.monotonic() < deadline
+            self.work_once()
 
     def work(self) -> None:
         while run_once(self.office(), "worker"):
