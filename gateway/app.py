@@ -15,6 +15,7 @@ from flask import Flask, request
 
 from gateway.access.policy import Policy, load_policy
 from gateway.access.scopes import SEND_HL7
+from gateway.asking import open_lookup
 from gateway.config import Settings, load_settings
 from gateway.errors import Forbidden, InvalidSetting
 from gateway.identify import chi
@@ -86,7 +87,10 @@ class Parts:
     def office(self) -> Office:
         """Return what filing needs."""
         files = Files(self.settings.data / "files")
-        return Office(self.database, files, self.mappings, self.settings, now_micros, self.policy)
+        lookup = open_lookup(self.settings, self.mappings.standard, now_micros)
+        return Office(
+            self.database, files, self.mappings, self.settings, now_micros, self.policy, lookup
+        )
 
     def listener(self, intake: Intake | None = None) -> MllpListener:
         """Return the MLLP doors, not yet open; raises InvalidSetting when there is none."""

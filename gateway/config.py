@@ -52,6 +52,18 @@ class Settings:
     held_alert_routine_minutes: int = 1440
     chi_system: str = CHI_SYSTEM
     chi_placeholders: tuple[str, ...] = ("1111111111",)
+    chi_undated: bool = False
+    patient_authorities: tuple[str, ...] = ()
+    lookup: str = ""
+    lookup_match: bool = False
+    lookup_seconds: float = 5.0
+    lookup_remember_seconds: float = 60.0
+    lookup_ca: Path | None = None
+    lookup_certificate: Path | None = None
+    lookup_key: Path | None = None
+    lookup_token_url: str = ""
+    lookup_client: str = ""
+    lookup_client_key: Path | None = None
     token_seconds: int = 300
     keys: Path | None = None
     sign_in_local: bool = True
@@ -140,7 +152,8 @@ def _convert(name: str, value: Any) -> Any:
         if isinstance(default, bool):
             return _boolean(value)
         if isinstance(default, tuple):
-            return tuple(value.split(",")) if isinstance(value, str) else tuple(value)
+            listed = value.split(",") if isinstance(value, str) else value
+            return tuple(one for one in listed if one)
         return type(default)(value)
     except (TypeError, ValueError) as error:
         raise InvalidSetting("not of the right kind", where=name) from error
@@ -164,8 +177,6 @@ def _check(settings: Settings) -> None:
                                  where="trusted_proxies") from error  # fmt: skip
     if not settings.base_url.startswith(("http://", "https://")):
         raise InvalidSetting("must be an absolute http or https URL", where="base_url")
-    if settings.sign_in_issuer and not settings.sign_in_client_id:
-        raise InvalidSetting("is needed with sign_in_issuer", where="sign_in_client_id")
     for name in (
         "max_message_bytes", "token_seconds", "person_token_seconds", "online_hours",
         "offline_days", "rate_per_minute", "page_size", "page_size_max",
@@ -174,10 +185,20 @@ def _check(settings: Settings) -> None:
     ):  # fmt: skip
         if getattr(settings, name) <= 0:
             raise InvalidSetting("must be greater than zero", where=name)
+    _check_lookup(settings)
     _check_oauth(settings)
 
 
+def _check_lookup(settings: Settings) -> None:
+    if settings.lookup and not settings.lookup.startswith(_LOOKUPS):
+        raise InvalidSetting("must be an mllp, mllps, http or https URL", where="lookup")
+    if bool(settings.lookup_certificate) != bool(settings.lookup_key):
+        raise InvalidSetting("certificate and key go together", where="lookup_key")
+
+
 def _check_oauth(settings: Settings) -> None:
+    if settings.sign_in_issuer and not settings.sign_in_client_id:
+        raise InvalidSetting("is needed with sign_in_issuer", where="sign_in_client_id")
     if settings.person_token_seconds > 600:
         raise InvalidSetting("must be ten minutes or less", where="person_token_seconds")
     if settings.registration not in ("off", "token", "open"):
@@ -188,6 +209,8 @@ def _check_oauth(settings: Settings) -> None:
 
 _PATHS = (
     "data", "mappings", "sources", "policy", "tls_certificate", "tls_key", "tls_client_ca", "keys",
-    "sign_in_client_secret_file",
+    "sign_in_client_secret_file", "lookup_ca", "lookup_certificate", "lookup_key",
+    "lookup_client_key",
 )  # fmt: skip
+_LOOKUPS = ("mllp://", "mllps://", "http://", "https://")
 _DEFAULTS = Settings()

@@ -19,6 +19,7 @@
     │   └── NotConformant            422 invariant    207 AE
     ├── IdentityHold                 422 conflict     204 AE   kept and held
     ├── StoreUnavailable             503 transient    207 AE
+    ├── LookupUnavailable            503 transient    207 AE   the part waits
     ├── NotFound                     404 not-found
     ├── Gone                         410 deleted
     ├── InvalidRequest               400 invalid
@@ -63,6 +64,10 @@ class Hold(StrEnum):
     REPORT_UNKNOWN = "report-unknown"
     REPORT_FINDINGS = "report-findings"
     DEFECT = "defect"
+
+
+Evidence = tuple[tuple[str, str], ...]
+"""What was compared, by name, and whether it agreed; never a value."""
 
 
 class GatewayError(Exception):
@@ -177,13 +182,22 @@ class IdentityHold(GatewayError):
 
     status, issue, code, hold = 422, "conflict", "204", Hold.PATIENT_MISMATCH
 
-    def __init__(self, reason: Hold, text: str = "", *, where: str = "") -> None:
+    def __init__(
+        self, reason: Hold, text: str = "", *, where: str = "", evidence: Evidence = ()
+    ) -> None:
         super().__init__(text, where=where)
         self.reason = reason
+        self.evidence = evidence
 
 
 class StoreUnavailable(GatewayError):
     """The store cannot take anything at the moment; send it again."""
+
+    status, issue = 503, "transient"
+
+
+class LookupUnavailable(GatewayError):
+    """The other index of patients gives no answer at the moment."""
 
     status, issue = 503, "transient"
 

@@ -18,14 +18,16 @@ from gateway.value import Range as Range
 from gateway.value import Ratio as Ratio
 
 if TYPE_CHECKING:
-    from gateway.request import Merge, Request
+    from gateway.request import Link, Merge, Request
 
 
 @dataclass(frozen=True, slots=True)
 class Patient:
     """The patient a message asserts; `sex` is a FHIR administrative-gender code or empty.
 
-    `replaces` and `replaced_by` are references of patients it was merged with.
+    `other_names` are aliases and earlier names. `multiple_birth` is false, true or the number of
+    the birth; `ethnic_category` and `confidentiality` are codes. `replaces` and `replaced_by` are
+    references of patients it was merged with, `see_also` of other records of the same person.
     """
 
     identifiers: tuple[Identifier, ...] = ()
@@ -34,8 +36,14 @@ class Patient:
     sex: str = ""
     postcode: str = ""
     deceased: str = ""
+    other_names: tuple[PersonName, ...] = ()
+    multiple_birth: str = ""
+    address_since: str = ""
+    ethnic_category: str = ""
+    confidentiality: str = ""
     replaces: tuple[str, ...] = ()
     replaced_by: str = ""
+    see_also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,12 +346,14 @@ class PatientUpdate:
     """Demographics from a feed that is trusted to keep the patient index.
 
     `cleared` names the Patient fields the sender set to null (`""`); an empty field is no change.
+    `clock` is when it was recorded (EVN-2, else MSH-7). `mother` is the next of kin named as such.
     """
 
     patient: Patient
     event: str
     clock: str = ""
     cleared: frozenset[str] = frozenset()
+    mother: Patient | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,6 +384,7 @@ class Translation:
     account: tuple[Accounted, ...] = ()
     requests: tuple[Request, ...] = ()
     merges: tuple[Merge, ...] = ()
+    links: tuple[Link, ...] = ()
 
     @property
     def holds(self) -> tuple[Notice, ...]:

@@ -1,4 +1,4 @@
-"""Orders and merges: what a message asks for, beside what `gateway.report` says was found."""
+"""Orders, merges and links: what a message asks for, beside what `gateway.report` says it found."""
 
 from __future__ import annotations
 
@@ -47,3 +47,12 @@ class Merge:
     event: str
     clock: str = ""
     renumbered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Two records of one person that stay two (A24), or are no longer taken for that (`ends`)."""
+
+    one: Patient
+    other: Patient
+    ends: bool = False

@@ -5,8 +5,24 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from decimal import Decimal
+
+PATIENT_NUMBERS = "urn:x-genomics-gateway:patient-number:"
+"""System of the patient numbers of one local authority: this, and the authority's name."""
+
+# Letters that do not fall apart into a plain letter and an accent.
+_PLAIN = str.maketrans(
+    {"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "\u0131": "i",
+     "ħ": "h"}
+)  # fmt: skip
+
+
+def letters(text: str) -> str:
+    """Reduce a name to its letters: no accents, case, hyphens, apostrophes or spaces."""
+    plain = unicodedata.normalize("NFKD", text.casefold().translate(_PLAIN))
+    return "".join(char for char in plain if char.isalpha())
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,14 @@ from gateway.fhir.composed import Context, Graph
 from gateway.fhir.terms import Json
 from gateway.report import Identifier, Organization, Patient, PersonName, Practitioner
 
+_CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+
 
 def patient(given: Patient, context: Context) -> Json:
-    """Compose the Patient; identifiers carry the systems that were resolved."""
+    """Compose the Patient; identifiers carry the systems that were resolved.
+
+    Earlier names, families and the ethnic category are in the index and not here.
+    """
     content = terms.put(
         terms.resource("Patient"),
         {
@@ -24,13 +29,19 @@ def patient(given: Patient, context: Context) -> Json:
                 terms.identifier(one, _identifier_type(one, context)) for one in given.identifiers
             ],
             "active": False if given.replaced_by else None,
-            "name": [name] if (name := terms.human_name(given.name)) else None,
+            "name": _names(given.name),
             "gender": given.sex,
             "birthDate": given.birth_date,
-            "address": [{"postalCode": given.postcode}] if given.postcode else None,
+            "address": _address(given),
             "link": _links(given),
         },
     )
+    if given.confidentiality:
+        content["meta"] = {"security": [terms.coding(_CONFIDENTIALITY, given.confidentiality)]}
+    if given.multiple_birth.isdigit():
+        content["multipleBirthInteger"] = int(given.multiple_birth)
+    elif given.multiple_birth:
+        content["multipleBirthBoolean"] = given.multiple_birth == "true"
     if given.deceased in ("true", "false"):
         content["deceasedBoolean"] = given.deceased == "true"
     elif given.deceased:
@@ -38,10 +49,18 @@ def patient(given: Patient, context: Context) -> Json:
     return content
 
 
+def _address(given: Patient) -> list[Json]:
+    since = {"start": given.address_since} if given.address_since else None
+    return (
+        [terms.put({}, {"postalCode": given.postcode, "period": since})] if given.postcode else []
+    )
+
+
 def _links(given: Patient) -> list[Json]:
-    """Say whom a patient was merged with (R4 Patient.link)."""
+    """Say whom a patient was merged with, and which records are of the same person (R4)."""
     made = [("replaced-by", given.replaced_by)] if given.replaced_by else []
     made += [("replaces", target) for target in given.replaces]
+    made += [("seealso", target) for target in given.see_also]
     return [{"other": terms.reference(target), "type": type_} for type_, target in made]
 
 

@@ -44,8 +44,11 @@ def normalise(text: str) -> str:
     return _SEPARATORS.sub("", text)
 
 
-def check(text: str, placeholders: tuple[str, ...] = ()) -> Verdict:
-    """Say whether `text` is a CHI number: ten digits, a date, a modulus-11 check digit."""
+def check(text: str, placeholders: tuple[str, ...] = (), *, undated: bool = False) -> Verdict:
+    """Say whether `text` is a CHI number: ten digits, a date, a modulus-11 check digit.
+
+    With `undated`, numbers of the coming kind, which start with no date, are CHI numbers too.
+    """
     number = normalise(text)
     if not number:
         return Verdict.MISSING
@@ -53,11 +56,29 @@ def check(text: str, placeholders: tuple[str, ...] = ()) -> Verdict:
         return Verdict.INVALID_CHARACTER
     if len(number) != 10:
         return Verdict.TOO_SHORT if len(number) < 10 else Verdict.TOO_LONG
+    verdict = check_dated(number)
+    if verdict is Verdict.INVALID_DATE and undated:
+        verdict = check_undated(number)
+    return Verdict.PLACEHOLDER if number in placeholders else verdict
+
+
+def check_dated(number: str) -> Verdict:
+    """Judge ten digits as a number of today: day, month, year, three digits, check digit."""
     if not _is_date(number[:6]):
         return Verdict.INVALID_DATE
-    if not checksum_agrees(number):
-        return Verdict.INVALID_CHECKSUM
-    return Verdict.PLACEHOLDER if number in placeholders else Verdict.VALID
+    return Verdict.VALID if checksum_agrees(number) else Verdict.INVALID_CHECKSUM
+
+
+def check_undated(number: str) -> Verdict:
+    """Judge ten digits as a number without a date.
+
+    No rule is published yet: the same check digit, and no range of another issuer (numbers of
+    England and Wales start with 4, 6 or 7, of Northern Ireland with 32 to 39, test numbers with
+    9). When a rule is published, it goes here.
+    """
+    if number[0] in "4679" or "3200000000" <= number <= "3999999999":
+        return Verdict.INVALID_DATE
+    return Verdict.VALID if checksum_agrees(number) else Verdict.INVALID_CHECKSUM
 
 
 def pad(text: str) -> str:

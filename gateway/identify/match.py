@@ -1,114 +1,127 @@
 """Which patient a report is about: the rules, on one page, for a clinical safety officer.
 
-1. An identifier counts when its issuer is trusted: a CHI, NHS or Health & Care number that is
-   valid for its own issuer's rules. A number typed as CHI that is not one holds the report.
-2. All counting identifiers must lead to one patient of the index. None: held. Two: held.
-3. The birth date and the name must both agree with the index. Sex never decides.
-4. Similarity never files; whatever is not certain waits for a person (safety.md, identity).
+1. One number of a trusted issuer leads to the patient (`identify.numbers`). All counting numbers
+   must lead to one patient of the index. None: the report is held, or the index is asked
+   elsewhere, or a patient is made where that was agreed with the sender. Two: held.
+2. The birth date must be the same, to the day. Exchanged, mistyped or missing: held.
+3. The name must agree with the one of the index, or one it had before, by a rule that has a name
+   (`identify.names`). The strict rule is: the same letters.
+4. Any other rule counts only when nobody else of the index has this birth date and a name that
+   agrees as well: twins and namesakes are held. With the strict rule, a namesake of the same
+   birth date is held where the postcode is theirs and not this patient's.
+5. Sex never decides, nor does the ninth digit of a CHI; both are noted.
+6. Likeness never files. It only says why something is held, and ranks whom to look at.
+
+Each decision says what agreed and what did not, rule by rule.
 """
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gateway.errors import Hold, IdentityHold
-from gateway.identify import chi
-from gateway.report import Identifier, Patient, PersonName
+from gateway.errors import Evidence, Hold, IdentityHold
+from gateway.identify.likeness import difference_of_dates, difference_of_names
+from gateway.identify.names import LETTERS, agreement
+from gateway.report import Patient, PersonName
 
-NHS_NUMBER = "https://fhir.nhs.uk/Id/nhs-number"
-HSC_NUMBER = "https://fhir.nhs.uk/Id/hsc-number"
-
-
-@dataclass(frozen=True, slots=True)
-class Issuers:
-    """The configured system of CHI numbers, and numbers that nobody has."""
-
-    chi_system: str
-    placeholders: tuple[str, ...] = ()
+AGREE, DIFFER, ABSENT = "agree", "differ", "absent"
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A patient of the index, as far as matching needs it."""
+    """A patient of the index, as far as matching needs it; `names` are others, earlier ones too."""
 
     key: int
     name: PersonName
     birth_date: str
+    names: tuple[PersonName, ...] = ()
+    sex: str = ""
+    postcode: str = ""
 
 
-def trusted(identifiers: Iterable[Identifier], issuers: Issuers) -> tuple[Identifier, ...]:
-    """Return the identifiers of trusted issuers, normalised, each with its system.
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The one patient that was found, and what spoke for and against it."""
 
-    Raises IdentityHold when a number said to be a CHI is not one, or when none is left.
+    known: Known
+    evidence: Evidence
+
+
+def decide(
+    asserted: Patient,
+    candidates: Sequence[Known],
+    born_then: Callable[[str], Sequence[Known]] = lambda _: (),
+) -> Decision:
+    """Return the one patient that the report is about; raises IdentityHold with the evidence.
+
+    `candidates` are those that its counting numbers lead to; `born_then` gives everybody in the
+    index with a birth date.
     """
-    found: dict[tuple[str, str], Identifier] = {}
-    place = "PID-3"
-    for one in identifiers:
-        place = one.place or place
-        number = chi.normalise(one.value)
-        system = _system(one, number, issuers)
-        if system:
-            kept = Identifier(number, system, "NH", one.authority, one.place)
-            found.setdefault((system, number), kept)
-    if not found:
-        raise IdentityHold(
-            Hold.PATIENT_IDENTIFIER, "no valid CHI, NHS or Health & Care number", where=place
-        )
-    return tuple(found.values())
+    known = _only(asserted, candidates)
+    rule = best_rule(asserted.name, known)
+    evidence = weigh(asserted, known, rule)
+    if not asserted.birth_date or asserted.birth_date != known.birth_date:
+        why = difference_of_dates(asserted.birth_date, known.birth_date)
+        raise _held(f"the birth date does not agree with the index{why}", "PID-7", evidence)
+    if not rule:
+        why = difference_of_names(asserted.name, known.name)
+        raise _held(f"the name does not agree with the index{why}", "PID-5", evidence)
+    rivals = [one for one in born_then(asserted.birth_date)
+              if one.key != known.key and best_rule(asserted.name, one)]  # fmt: skip
+    if rivals and rule != LETTERS:
+        text = "the name agrees only in part, and somebody else has this birth date and a like name"
+        raise _held(text, "PID-5", (*evidence, ("nobody else", DIFFER)))
+    if any(_lives_there(asserted, one) and not _lives_there(asserted, known) for one in rivals):
+        text = "somebody else has this name, this birth date and this postcode"
+        raise _held(text, "PID-11", (*evidence, ("nobody else", DIFFER)))
+    return Decision(known, (*evidence, ("nobody else", AGREE)))
 
 
-def _system(one: Identifier, number: str, issuers: Issuers) -> str:
-    said_chi = "CHI" in (one.authority.upper(), one.type.upper()) or one.authority in chi.ALIASES
-    verdict = chi.check(number, issuers.placeholders)
-    if said_chi and verdict is not chi.Verdict.VALID:
-        raise IdentityHold(Hold.PATIENT_IDENTIFIER, f"not a CHI number: {verdict}", where=one.place)
-    if verdict is chi.Verdict.VALID:
-        return issuers.chi_system
-    if len(number) == 10 and number.isascii() and number.isdigit() and chi.checksum_agrees(number):
-        if number[0] in "4679":
-            return NHS_NUMBER
-        if "3200000000" <= number <= "3999999999":
-            return HSC_NUMBER
-    return ""
+def best_rule(name: PersonName, known: Known) -> str:
+    """Return the rule by which a name agrees with one that a patient has or had, or nothing."""
+    rules = {agreement(name, one) for one in (known.name, *known.names)} - {""}
+    return LETTERS if LETTERS in rules else min(rules, default="")
 
 
-def decide(asserted: Patient, candidates: Sequence[Known]) -> Known:
-    """Return the one patient that the report is about; raises IdentityHold with the reason."""
+def weigh(asserted: Patient, known: Known, rule: str) -> Evidence:
+    """Say of each thing that is compared whether it agrees; `name` with the rule."""
+    return (
+        ("number", AGREE),
+        ("birth date", _compared(asserted.birth_date, known.birth_date)),
+        ("name", f"{AGREE}: {rule}" if rule else DIFFER if asserted.name.family else ABSENT),
+        ("sex", _compared(asserted.sex, known.sex)),
+        ("postcode", _compared(_plain(asserted.postcode), _plain(known.postcode))),
+    )
+
+
+def _only(asserted: Patient, candidates: Sequence[Known]) -> Known:
     place = asserted.identifiers[0].place if asserted.identifiers else "PID-3"
     distinct = {known.key: known for known in candidates}
     if not distinct:
-        raise IdentityHold(Hold.PATIENT_UNKNOWN, "the index has no such patient", where=place)
+        raise IdentityHold(
+            Hold.PATIENT_UNKNOWN, "the index has no such patient", where=place,
+            evidence=(("number", ABSENT),),
+        )  # fmt: skip
     if len(distinct) > 1:
-        raise IdentityHold(
-            Hold.PATIENT_MISMATCH, "the identifiers belong to different patients", where=place
-        )
-    known = next(iter(distinct.values()))
-    if not asserted.birth_date or asserted.birth_date != known.birth_date:
-        raise IdentityHold(
-            Hold.PATIENT_MISMATCH, "the birth date does not agree with the index", where="PID-7"
-        )
-    if not names_agree(asserted.name, known.name):
-        raise IdentityHold(
-            Hold.PATIENT_MISMATCH, "the name does not agree with the index", where="PID-5"
-        )
-    return known
+        text = "the identifiers belong to different patients"
+        raise _held(text, place, (("number", DIFFER),))
+    return next(iter(distinct.values()))
 
 
-def names_agree(one: PersonName, other: PersonName) -> bool:
-    """Whether family and first given name are the same letters, case and accents aside."""
-    families = letters(one.family), letters(other.family)
-    givens = _first(one), _first(other)
-    return all((*families, *givens)) and families[0] == families[1] and givens[0] == givens[1]
+def _held(text: str, where: str, evidence: Evidence) -> IdentityHold:
+    return IdentityHold(Hold.PATIENT_MISMATCH, text, where=where, evidence=evidence)
 
 
-def letters(text: str) -> str:
-    """Reduce a name to its letters: no accents, case, hyphens, apostrophes or spaces."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(char for char in plain if char.isalpha())
+def _compared(one: str, other: str) -> str:
+    if not one or not other:
+        return ABSENT
+    return AGREE if one == other else DIFFER
 
 
-def _first(name: PersonName) -> str:
-    words = " ".join(name.given).split()
-    return letters(words[0]) if words else ""
+def _lives_there(asserted: Patient, one: Known) -> bool:
+    return _compared(_plain(asserted.postcode), _plain(one.postcode)) == AGREE
+
+
+def _plain(postcode: str) -> str:
+    return "".join(postcode.split()).upper()

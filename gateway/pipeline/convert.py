@@ -15,12 +15,12 @@ from gateway.fhir.conformance import check_all
 from gateway.fhir.genomics import compose
 from gateway.fhir.merged import compose_merge, compose_patient
 from gateway.fhir.order import compose_request
-from gateway.identify.match import Issuers, trusted
+from gateway.identify.numbers import Issuers, trusted
 from gateway.identify.referral import subject_of
 from gateway.parse.er7 import header_of, split
 from gateway.pipeline.read import read
 from gateway.report import Notice, Patient, Translation
-from gateway.request import Request
+from gateway.request import Link, Request
 from gateway.translate.mapping import Mappings, SenderMapping
 
 _EPOCH = "1970-01-01T00:00:00+00:00"
@@ -82,9 +82,20 @@ def _composed(
         made.append(
             Composed("Patient", "Patient", people.patient(_resolved(update.patient), context))
         )
+    for number, link in enumerate(translation.links):
+        made += _link(digest, _numbered(ids, number, frozenset()), link)
     made += _merges(digest, ids, translation, mapping)
     made += _requests(digest, ids, translation, mapping)
     return made
+
+
+def _link(digest: str, ids: Ids, link: Link) -> Iterator[Composed]:
+    """Compose both patients of a link, each with a reference to the other."""
+    roles = ("Patient", "Patient:other")
+    for role, other, given in zip(roles, reversed(roles), (link.one, link.other), strict=True):
+        see_also = () if link.ends else (ids("Patient", other),)
+        known = replace(_resolved(given), see_also=see_also)
+        yield Composed(role, "Patient", people.patient(known, Context("", digest)))
 
 
 def _merges(

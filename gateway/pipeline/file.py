@@ -7,23 +7,34 @@ documents come before, so that no transaction is open while they take their time
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 
 from gateway.access.policy import DEFAULT, Policy
 from gateway.config import Settings
-from gateway.errors import GatewayError, Hold, IdentityHold, StoreUnavailable, VersionConflict
+from gateway.errors import (
+    Evidence,
+    GatewayError,
+    Hold,
+    IdentityHold,
+    LookupUnavailable,
+    StoreUnavailable,
+    VersionConflict,
+)
 from gateway.fhir.conformance import check, check_all
-from gateway.identify.match import Issuers
+from gateway.identify.numbers import Issuers, issuers_of
 from gateway.parse.er7 import split
 from gateway.pipeline.boards import relate_patient
 from gateway.pipeline.flags import flag, report_name, unflag
+from gateway.pipeline.links import apply_link
+from gateway.pipeline.lookup import LOOKUP, Lookup
 from gateway.pipeline.merges import Merger
-from gateway.pipeline.patients import update_patient
+from gateway.pipeline.patients import Feed, apply_update, update_patient
 from gateway.pipeline.publish import WITHDRAWN, Publisher
 from gateway.pipeline.read import read
 from gateway.pipeline.requests import Registrar, order_key
-from gateway.report import Notice, Report, Translation
+from gateway.pipeline.subject import record_hold
+from gateway.report import Notice, PatientUpdate, Report, Translation
 from gateway.store import work
 from gateway.store.database import Connection, Database
 from gateway.store.files import Files
@@ -49,11 +60,12 @@ class Office:
     settings: Settings
     clock: Callable[[], int]
     policy: Policy = DEFAULT
+    lookup: Lookup | None = None
 
     @property
     def issuers(self) -> Issuers:
         """Whose identifiers count."""
-        return Issuers(self.settings.chi_system, self.settings.chi_placeholders)
+        return issuers_of(self.settings)
 
 
 def file_part(claim: Claim, part: Part, office: Office) -> str:
@@ -102,16 +114,22 @@ def _file_again(
     claim: Claim, part: Part, office: Office, translation: Translation, mapping: SenderMapping
 ) -> str:
     """File at once again when another worker was faster on a shared row."""
+    found = office.lookup.missing(office.database, translation) if office.lookup else ()
     for _ in range(_TRIES - 1):
         try:
-            return _file(claim, part, office, translation, mapping)
+            return _file(claim, part, office, translation, mapping, found)
         except VersionConflict:
             log.info("another worker was faster", extra={"part": part.key})
-    return _file(claim, part, office, translation, mapping)
+    return _file(claim, part, office, translation, mapping, found)
 
 
 def _file(
-    claim: Claim, part: Part, office: Office, translation: Translation, mapping: SenderMapping
+    claim: Claim,
+    part: Part,
+    office: Office,
+    translation: Translation,
+    mapping: SenderMapping,
+    found: Iterable[PatientUpdate],
 ) -> str:
     keep_documents(office, translation)
     now = office.clock()
@@ -123,6 +141,8 @@ def _file(
                 connection, part, name, now, urgency(translation, office.settings.urgent_tests)
             )
             return "blocked"
+        for update in found:
+            apply_update(connection, update, Feed(LOOKUP, now, "nhs"), office.issuers, now)
         outcome = file_translation(connection, part, office, translation, mapping, now)
         work.finish(
             connection, part, "filed", now, detail=noted(translation), outcome=outcome,
@@ -150,7 +170,7 @@ def file_translation(
     """Write all that a part means and return the references; raises IdentityHold to hold it."""
     outcome = _others(connection, part, office, translation, mapping, now)
     publisher = Publisher(
-        connection, part, mapping, office.issuers, now, check_all, _rereader(connection, office),
+        connection, part, mapping, office.issuers, now, check_all, rereader(connection, office),
         office.policy,
     )  # fmt: skip
     for report in translation.reports:
@@ -186,13 +206,15 @@ def _others(
     merger = Merger(connection, part, mapping, office.issuers, now, check)
     for merge in translation.merges:
         outcome += merger.merge(merge)
+    for link in translation.links:
+        outcome += apply_link(connection, link, part, mapping, office.issuers, now)
     registrar = Registrar(connection, part, mapping, office.issuers, now, check, office.policy)
     for request in translation.requests:
         outcome += registrar.file(request)
     return outcome
 
 
-def _rereader(connection: Connection, office: Office) -> Callable[[int, str], Report]:
+def rereader(connection: Connection, office: Office) -> Callable[[int, str], Report]:
     """Translate again what an earlier part said of a report; its documents are kept already."""
 
     def reread(part_key: int, number: str) -> Report:
@@ -212,25 +234,29 @@ def _rereader(connection: Connection, office: Office) -> Callable[[int, str], Re
 def _refused(
     claim: Claim, part: Part, office: Office, translation: Translation, error: GatewayError
 ) -> str:
-    if isinstance(error, VersionConflict):
-        # Others were faster again and again: the part is tried again later.
+    if isinstance(error, VersionConflict | LookupUnavailable):
+        # Others were faster again and again, or nobody could be asked: it is tried again later.
+        why = "conflict" if isinstance(error, VersionConflict) else LOOKUP
         now = office.clock()
         with office.database.write() as connection:
             if work.still_held(connection, claim):
                 retry = now + _pause(office.settings.retry_seconds, part.attempts)
-                work.finish(connection, part, "waiting", now, reason="conflict", ready_at=retry)
+                work.finish(connection, part, "waiting", now, reason=why, ready_at=retry)
         return "waiting"
     reason = error.reason if isinstance(error, IdentityHold) else error.hold
     notice = Notice(error.where, error.text, reason)
-    return _hold(claim, part, office, _with(translation, notice))
+    evidence = error.evidence if isinstance(error, IdentityHold) else ()
+    return _hold(claim, part, office, _with(translation, notice), evidence)
 
 
 def _with(translation: Translation, notice: Notice) -> Translation:
     return replace(translation, notices=(notice, *translation.notices))
 
 
-def _hold(claim: Claim, part: Part, office: Office, translation: Translation) -> str:
-    """Hold a part."""
+def _hold(
+    claim: Claim, part: Part, office: Office, translation: Translation, evidence: Evidence = ()
+) -> str:
+    """Hold a part; with the evidence, where it is held for whom it is about."""
     now = office.clock()
     with office.database.write() as connection:
         if not work.still_held(connection, claim):
@@ -242,6 +268,8 @@ def _hold(claim: Claim, part: Part, office: Office, translation: Translation) ->
             account=[asdict(one) for one in translation.account],
             urgency=urgency(translation, office.settings.urgent_tests),
         )  # fmt: skip
+        if evidence:
+            record_hold(connection, part, Hold(why_held(translation)), evidence, now)
     return "held"
 
 
@@ -293,7 +321,7 @@ def urgency(translation: Translation, urgent_tests: tuple[str, ...]) -> str:
     asked |= {one.priority for one in translation.requests}
     if asked & {"stat", "asap"}:
         return "stat"
-    others = translation.requests or translation.patients or translation.merges
+    others = translation.requests or translation.patients or translation.merges or translation.links
     unread = not translation.reports and not others
     special = any(
         one.tested_subject == "fetus" or one.order.test.code.startswith(urgent_tests)

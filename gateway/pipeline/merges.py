@@ -11,7 +11,8 @@ from uuid import uuid4
 from gateway.errors import Hold, IdentityHold, InvalidContent, NotFound, VersionConflict
 from gateway.fhir.composed import Composed, Context, Ids
 from gateway.fhir.merged import SUBSUMED, SURVIVOR, compose_merge, compose_patient
-from gateway.identify.match import Issuers, names_agree, trusted
+from gateway.identify.names import agreement, family_agrees, is_newborn
+from gateway.identify.numbers import Issuers, trusted
 from gateway.pipeline.patients import update_patient
 from gateway.report import Identifier, Patient, PatientUpdate
 from gateway.request import Merge
@@ -250,5 +251,15 @@ def _agree(asserted: Patient, known: Patient) -> None:
     """Refuse what says different birth dates or names; what is not said decides nothing."""
     if asserted.birth_date and asserted.birth_date != known.birth_date:
         raise IdentityHold(Hold.PATIENT_MISMATCH, "the birth dates do not agree", where="PID-7")
-    if asserted.name.family and not names_agree(asserted.name, known.name):
+    if asserted.name.family and not _same_person(asserted, known):
         raise IdentityHold(Hold.PATIENT_MISMATCH, "the names do not agree", where="PID-5")
+
+
+def _same_person(asserted: Patient, known: Patient) -> bool:
+    """A name of one agrees with a name of the other, or one of them was not given yet."""
+    names = (asserted.name, *asserted.other_names), (known.name, *known.other_names)
+    unnamed = is_newborn(asserted.name) or is_newborn(known.name)
+    family = bool(family_agrees(asserted.name.family, known.name.family))
+    return any(agreement(one, other) for one in names[0] for other in names[1]) or (
+        unnamed and family
+    )

@@ -16,12 +16,14 @@ from gateway.fhir.bundle import to_json
 from gateway.fhir.composed import Composed, Context
 from gateway.fhir.document_reference import TYPE as DOCUMENT
 from gateway.fhir.genomics import compose
-from gateway.identify.match import Issuers, Known, decide, trusted
+from gateway.identify.numbers import Issuers
+from gateway.identify.referral import subject_of_report
 from gateway.identify.version import Edition, Stands, stands
 from gateway.pipeline import documents
 from gateway.pipeline.boards import label_of, relate_report
 from gateway.pipeline.flags import laboratory_key
 from gateway.pipeline.requests import answer_order, find_order, note_order
+from gateway.pipeline.subject import find_subject
 from gateway.report import FINDINGS, Report
 from gateway.store import patients, reports, work
 from gateway.store.database import Connection
@@ -58,6 +60,16 @@ class Publisher:
         report = documents.belonging(self.connection, report, laboratory)
         standing = reports.lock(self.connection, laboratory, report.number.value)
         known = self._subject(report, standing)
+        if standing.quarantined and report.status != WITHDRAWN:
+            raise IdentityHold(
+                Hold.REPORT_PATIENT, "this report is in quarantine: whose it is was not decided",
+                where=report.number.place,
+            )  # fmt: skip
+        return self.file(report, standing, known)
+
+    def file(self, report: Report, standing: Standing, known: Indexed) -> list[str]:
+        """File a report, whose row is locked, on the patient it is about."""
+        laboratory = laboratory_key(report.laboratory)
         ids = Identities(self.connection, standing.key)
         report = replace(report, patient=known.demographics)
         made = self._compose(report, known, ids)
@@ -155,11 +167,10 @@ class Publisher:
         })  # fmt: skip
 
     def _patient(self, report: Report) -> Indexed:
-        counted = trusted(report.patient.identifiers, self.issuers)
-        candidates = patients.find(self.connection, counted)
-        asserted = replace(report.patient, identifiers=counted)
-        decided = decide(asserted, [_known(one) for one in candidates])
-        return next(one for one in candidates if one.key == decided.key)
+        return find_subject(
+            self.connection, subject_of_report(report), self.part, self.mapping, self.issuers,
+            self.now,
+        )  # fmt: skip
 
     def _ordered(self, report: Report, known: Indexed, ids: Identities) -> str | None:
         """The order that the report answers; None where it makes one of its own."""
@@ -331,10 +342,6 @@ def _awaited_names(report: Report) -> set[str]:
     """The numbers under which others may wait for this report: its own and its document's."""
     own = report.document.identifier if report.document else None
     return {report.number.value} | ({own.value} if own else set())
-
-
-def _known(one: Indexed) -> Known:
-    return Known(one.key, one.demographics.name, one.demographics.birth_date)
 
 
 def _digest(made: tuple[Composed, ...]) -> str:

@@ -17,12 +17,13 @@ from gateway.access.policy import DEFAULT, Policy
 from gateway.errors import Hold, IdentityHold, InvalidContent
 from gateway.fhir.composed import Composed, Context
 from gateway.fhir.order import ROLE, compose_request, notes
-from gateway.identify.match import Issuers, Known, decide
+from gateway.identify.numbers import Issuers
 from gateway.identify.referral import subject_of
 from gateway.pipeline.boards import relate_order
+from gateway.pipeline.subject import find_subject
 from gateway.report import Order
 from gateway.request import Request
-from gateway.store import orders, patients, reports, work
+from gateway.store import orders, reports, work
 from gateway.store.database import Connection
 from gateway.store.orders import Placed
 from gateway.store.patients import Indexed
@@ -126,14 +127,10 @@ class Registrar:
         return target
 
     def _patient(self, request: Request) -> Indexed:
-        asserted = subject_of(request, self.issuers)
-        candidates = patients.find(self.connection, asserted.identifiers)
-        decided = decide(
-            asserted,
-            [Known(one.key, one.demographics.name, one.demographics.birth_date)
-             for one in candidates],
+        return find_subject(
+            self.connection, subject_of(request, self.issuers), self.part, self.mapping,
+            self.issuers, self.now,
         )  # fmt: skip
-        return next(one for one in candidates if one.key == decided.key)
 
     def _placed(self, request: Request, known: Indexed) -> Placed:
         if request.order.placer is None:

@@ -14,6 +14,7 @@ import orjson
 from sqlalchemy import Connection, text
 
 RELEASE, REPLAY, PROPOSE, REJECT, UNMERGE = "release", "replay", "propose", "reject", "unmerge"
+QUARANTINE, LIFT, REFILE = "quarantine", "lift-quarantine", "refile"
 
 _LOCK = (
     "SELECT p.key, p.message_key, p.ordinal, p.state, p.reason, p.awaits, p.detail, p.outcome,"

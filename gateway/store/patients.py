@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, insert, select, text, update
+import orjson
+from sqlalchemy import Connection, Row, insert, or_, select, text, update
 
 from gateway.errors import NotFound
 from gateway.report import Identifier, Patient, PersonName
-from gateway.store.tables import patient, patient_identifier, patient_merge
+from gateway.store.tables import (
+    patient,
+    patient_decision,
+    patient_history,
+    patient_identifier,
+    patient_link,
+    patient_merge,
+)
+from gateway.value import letters
 
 _ADD_IDENTIFIER = text(
     "INSERT INTO patient_identifier (system, value, patient_key, state, source, since)"
@@ -21,13 +31,25 @@ _ADD_IDENTIFIER = text(
 
 @dataclass(frozen=True, slots=True)
 class Indexed:
-    """One patient of the index: internal key, FHIR id and demographics."""
+    """One patient of the index: internal key, FHIR id and demographics.
+
+    `clock` is that of the newest demographics; `provisional` has no national number yet.
+    """
 
     key: int
     id: str
     clock: int
     record_class: str
     demographics: Patient
+    provisional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Who said the demographics, and when, in microseconds by the sender's clock."""
+
+    source: str
+    clock: int
 
 
 def find(connection: Connection, identifiers: Iterable[Identifier]) -> list[Indexed]:
@@ -78,31 +100,47 @@ def key_of(connection: Connection, id_: str) -> int:
 
 def read(connection: Connection, key: int) -> Indexed:
     """Return this very patient, locked, even when it was merged into another."""
-    row = connection.execute(select(patient).where(patient.c.key == key).with_for_update()).one()
+    query = select(patient).where(patient.c.key == key).with_for_update()
+    return _indexed(connection, connection.execute(query).one())
+
+
+def look(connection: Connection, key: int) -> Indexed:
+    """Return this very patient as it stands, without locking it."""
+    return _indexed(
+        connection, connection.execute(select(patient).where(patient.c.key == key)).one()
+    )
+
+
+def _indexed(connection: Connection, row: Row[Any]) -> Indexed:
+    key = row.key
     query = (
         select(patient_identifier)
         .where(patient_identifier.c.patient_key == key, patient_identifier.c.state == "current")
+        .where(patient_identifier.c.restricted.is_(False))
         .order_by(patient_identifier.c.key)
     )
     identifiers = tuple(
         Identifier(one.value, one.system, "NH") for one in connection.execute(query)
     )
-    name = PersonName(row.family, tuple(row.given.split()))
+    replaces, replaced_by = _merges(connection, key, row.merged_into)
     demographics = Patient(
-        identifiers, name, row.birth_date, row.sex, row.postcode, row.deceased,
-        *_links(connection, key, row.merged_into),
+        identifiers=identifiers, name=PersonName(row.family, tuple(row.given.split())),
+        other_names=read_names(row.other_names), replaces=replaces, replaced_by=replaced_by,
+        see_also=_links(connection, key),
+        **{name: getattr(row, name) for name in _SAID},
     )  # fmt: skip
-    return Indexed(row.key, row.id, row.clock, row.record_class, demographics)
+    return Indexed(row.key, row.id, row.clock, row.record_class, demographics, row.provisional)
 
 
-def _links(
+def _merges(
     connection: Connection, key: int, merged_into: int | None
 ) -> tuple[tuple[str, ...], str]:
+    """Return whom a patient replaces and by whom it is replaced; a restricted merge is not told."""
     link = patient_merge.c
     query = (
         select(patient.c.id)
         .join(patient_merge, link.subsumed_key == patient.c.key)
-        .where(link.survivor_key == key, link.undone_at.is_(None))
+        .where(link.survivor_key == key, link.undone_at.is_(None), link.restricted.is_(False))
         .order_by(link.key)
     )
     replaces = tuple(f"Patient/{id_}" for id_ in connection.execute(query).scalars())
@@ -112,29 +150,79 @@ def _links(
     return replaces, f"Patient/{by}"
 
 
+def _links(connection: Connection, key: int) -> tuple[str, ...]:
+    link = patient_link.c
+    other = or_(
+        (link.one_key == key) & (patient.c.key == link.other_key),
+        (link.other_key == key) & (patient.c.key == link.one_key),
+    )
+    query = select(patient.c.id).join(patient_link, other).where(link.ended_at.is_(None))
+    return tuple(f"Patient/{id_}" for id_ in connection.execute(query.order_by(link.key)).scalars())
+
+
+def add_link(connection: Connection, keys: tuple[int, int], part_key: int, now: int) -> bool:
+    """Link two records of one person that stay two; False when they are linked already."""
+    one, other = sorted(keys)
+    if connection.execute(select(patient_link.c.key).where(*_linking(one, other))).first():
+        return False
+    values = {"one_key": one, "other_key": other, "part_key": part_key, "since": now}
+    connection.execute(insert(patient_link).values(**values))
+    return True
+
+
+def end_link(connection: Connection, keys: tuple[int, int], now: int) -> bool:
+    """End the link of two records; False when there is none."""
+    one, other = sorted(keys)
+    query = update(patient_link).where(*_linking(one, other)).values(ended_at=now)
+    return bool(connection.execute(query).rowcount)
+
+
+def _linking(one: int, other: int) -> tuple[Any, ...]:
+    link = patient_link.c
+    return (link.one_key == one, link.other_key == other, link.ended_at.is_(None))
+
+
+def find_id(connection: Connection, id_: str) -> int | None:
+    """Return the key of the patient with a FHIR id, merged since or not, or None."""
+    return connection.execute(select(patient.c.key).where(patient.c.id == id_)).scalar()
+
+
 def create(
-    connection: Connection, given: Patient, source: str, clock: int, now: int, record_class: str
-) -> Indexed:
+    connection: Connection, given: Patient, said: Said, now: int, record_class: str,
+    provisional: bool = False,
+) -> Indexed:  # fmt: skip
     """Add a patient with a random FHIR id; its identifiers must be new."""
-    values = {**_columns(given), "id": str(uuid4()), "record_class": record_class}
+    values = {**_columns(given, said), "id": str(uuid4()), "record_class": record_class,
+              "provisional": provisional}  # fmt: skip
+    if given.ethnic_category:
+        values |= {"ethnic_source": said.source, "ethnic_at": said.clock}
     key = connection.execute(
-        insert(patient).values(**values, clock=clock, changed_at=now).returning(patient.c.key)
+        insert(patient).values(**values, changed_at=now).returning(patient.c.key)
     ).scalar_one()
-    add_identifiers(connection, key, given.identifiers, source, now)
+    add_identifiers(connection, key, given.identifiers, said.source, now)
     return read(connection, key)
 
 
 def change(
-    connection: Connection, known: Indexed, given: Patient, source: str, clock: int, now: int
-) -> Indexed:
-    """Replace the demographics of a patient and add identifiers it did not have."""
-    connection.execute(
-        update(patient)
-        .where(patient.c.key == known.key)
-        .values(**_columns(given), clock=clock, changed_at=now)
-    )
-    add_identifiers(connection, known.key, given.identifiers, source, now)
+    connection: Connection, known: Indexed, given: Patient, said: Said, now: int,
+    provisional: bool = False,
+) -> Indexed:  # fmt: skip
+    """Replace the demographics of a patient, which are kept, and add numbers it did not have."""
+    here = patient.c.key == known.key
+    row = connection.execute(select(patient).where(here)).one()
+    values = {**_columns(given, said), "provisional": provisional}
+    if given.ethnic_category != row.ethnic_category:
+        values |= {"ethnic_source": said.source, "ethnic_at": said.clock}
+    if any(getattr(row, name) != values[name] for name in _KEPT):
+        _keep(connection, row, now)
+    connection.execute(update(patient).where(here).values(**values, changed_at=now))
+    add_identifiers(connection, known.key, given.identifiers, said.source, now)
     return read(connection, known.key)
+
+
+def _keep(connection: Connection, row: Row[Any], now: int) -> None:
+    kept = {name: getattr(row, name) for name in (*_KEPT, "source", "clock")}
+    connection.execute(insert(patient_history).values(patient_key=row.key, until=now, **kept))
 
 
 def add_identifiers(
@@ -154,6 +242,35 @@ def add_identifiers(
         connection.execute(_ADD_IDENTIFIER, {**values, "source": source, "now": now})
 
 
+def add_number(connection: Connection, key: int, number: Identifier, source: str, now: int) -> None:
+    """Give a patient a national number: it is no longer provisional."""
+    add_identifiers(connection, key, [number], source, now)
+    connection.execute(
+        update(patient).where(patient.c.key == key).values(provisional=False, changed_at=now)
+    )
+
+
+def restrict(connection: Connection, key: int) -> None:
+    """Tell nobody any more of the numbers a patient had before, nor of records merged into it."""
+    number, link = patient_identifier.c, patient_merge.c
+    connection.execute(
+        update(patient_identifier)
+        .where(number.patient_key == key, number.state == "retired")
+        .values(restricted=True)
+    )
+    connection.execute(
+        update(patient_merge).where(link.survivor_key == key).values(restricted=True)
+    )
+
+
+def record_decision(
+    connection: Connection, key: int, now: int, who: str, action: str, why: str
+) -> None:
+    """Keep what a person decided about a patient; such a row is never changed."""
+    values = {"patient_key": key, "at": now, "who": who, "action": action, "reason": why}
+    connection.execute(insert(patient_decision).values(**values))
+
+
 def retire(connection: Connection, key: int, identifiers: Iterable[Identifier]) -> None:
     """Mark identifiers of a patient as used no more."""
     for one in identifiers:
@@ -166,12 +283,25 @@ def retire(connection: Connection, key: int, identifiers: Iterable[Identifier]) 
         )
 
 
-def _columns(given: Patient) -> dict[str, str]:
+def read_names(text: str) -> tuple[PersonName, ...]:
+    """Read the other names of a patient as they are stored."""
+    return tuple(PersonName(family, tuple(given)) for family, given in orjson.loads(text))
+
+
+# Columns that are fields of `Patient` by the same name, and those that history keeps.
+_SAID = ("birth_date", "sex", "postcode", "deceased", "multiple_birth", "address_since",
+         "ethnic_category", "confidentiality")  # fmt: skip
+_KEPT = ("family", "given", "birth_date", "sex", "postcode", "address_since", "deceased")
+
+
+def _columns(given: Patient, said: Said) -> dict[str, Any]:
+    others = [[one.family, list(one.given)] for one in given.other_names]
     return {
         "family": given.name.family,
         "given": " ".join(given.name.given),
-        "birth_date": given.birth_date,
-        "sex": given.sex,
-        "postcode": given.postcode,
-        "deceased": given.deceased,
+        "family_letters": letters(given.name.family),
+        "other_names": orjson.dumps(others).decode(),
+        **{name: getattr(given, name) for name in _SAID},
+        "source": said.source,
+        "clock": said.clock,
     }

@@ -40,6 +40,7 @@ class Standing:
     content_digest: str
     record_class: str
     flagged: bool
+    quarantined: bool
     confidentiality: str = "N"
 
 

@@ -35,6 +35,7 @@ SECTIONS: Mapping[str, type] = MappingProxyType(
         "mother": report.Patient,
         "mother_name": report.PersonName,
         "subsumed": report.Patient,
+        "feed": report.PatientUpdate,
         "document": report.Document,
         "analysis": report.Analysis,
         "variant": report.Variant,
@@ -52,7 +53,7 @@ SECTIONS: Mapping[str, type] = MappingProxyType(
 # Fields that the gateway decides, not a mapping.
 _OURS = frozenset(
     ("key", "place", "derived_from", "kind", "status_from", "record_class", "reason", "value_type",
-     "replaces", "replaced_by")
+     "replaces", "replaced_by", "see_also", "event", "cleared")
 )  # fmt: skip
 # An unknown code here changes the meaning: the message is held (safety.md 8).
 CRITICAL = frozenset(
@@ -64,6 +65,7 @@ _DEFAULT_READERS = {
     str: "text",
     report.Code: "coded",
     report.Identifier: "identifier",
+    report.PersonName: "person_name",
     report.Organization: "organization",
     report.Practitioner: "person",
     report.Quantity: "number",

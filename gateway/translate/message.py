@@ -18,7 +18,6 @@ from gateway.report import (
     Organization,
     Patient,
     PatientUpdate,
-    PersonName,
     Report,
     Specimen,
     Translation,
@@ -73,6 +72,9 @@ def translate(message: Message, mapping: SenderMapping) -> Translation:
     if kind == "ADT" and event in merge.EVENTS:
         merged = merge.merges(message, mapping, event, desk)
         return Translation((), (), tuple(desk.notices), desk.account(), merges=merged)
+    if kind == "ADT" and event in merge.LINKING:
+        linked = merge.links(message, mapping, event, desk)
+        return Translation((), (), tuple(desk.notices), desk.account(), links=linked)
     if kind in _ORDERS:
         asked = order.requests(message, mapping, desk)
         return Translation((), (), tuple(desk.notices), desk.account(), requests=asked)
@@ -83,7 +85,9 @@ def _reports(message: Message, mapping: SenderMapping, desk: Desk) -> tuple[Repo
     for name in ("PID", document.SEGMENT if document.is_document(message) else "OBR"):
         if message.first(name) is None:
             desk.hold_for(MissingSegment(f"a result needs {name}", where=name))
-    patient = _patient(Scope(message, desk), mapping)
+    patient, tested, _ = order.subject(
+        order.read_patient(Scope(message, desk), mapping, "patient", "name")
+    )
     number_rules = [rule for rule in mapping.rules["report"] if rule.field == "number"]
 
     def number(group: Message) -> str:
@@ -94,12 +98,13 @@ def _reports(message: Message, mapping: SenderMapping, desk: Desk) -> tuple[Repo
     made = [
         _report(Scope(group, desk), mapping, patient) for group in merged_groups(message, number)
     ]
-    return tuple(report for report in made if report)
+    return tuple(_of_fetus(one) if tested == "fetus" else one for one in made if one)
 
 
-def _patient(scope: Scope, mapping: SenderMapping) -> Patient:
-    values = scope.fill(mapping.rules["patient"])
-    return Patient(name=PersonName(**scope.fill(mapping.rules["name"])), **values)
+def _of_fetus(report: Report) -> Report:
+    """A patient named `fetus of …` is the mother: her report is of the fetus (safety.md 10)."""
+    specimens = tuple(replace(one, tested_subject="fetus") for one in report.specimens)
+    return replace(report, tested_subject="fetus", specimens=specimens)
 
 
 def _report(scope: Scope, mapping: SenderMapping, patient: Patient) -> Report | None:
@@ -221,11 +226,17 @@ def _derived_status(found: Findings, desk: Desk) -> str:
     return ""
 
 
+def patient_of(message: Message, mapping: SenderMapping) -> Patient:
+    """Read the patient of any message with a PID, such as an answer to a query."""
+    desk = Desk(message, ZoneInfo(mapping.sender.time_zone), mapping.tables)
+    return order.read_patient(Scope(message, desk), mapping, "patient", "name")
+
+
 def _patient_update(scope: Scope, mapping: SenderMapping, event: str) -> PatientUpdate:
     if scope.message.first("PID") is None:
         scope.desk.hold_for(MissingSegment("a patient message needs PID", where="PID"))
-    patient = _patient(scope, mapping)
-    clock = scope.fill(rule for rule in mapping.rules["report"] if rule.field == "clock")
+    patient = order.read_patient(scope, mapping, "patient", "name")
+    feed = scope.fill(mapping.rules["feed"])
     cleared = {
         rule.field
         for section in ("patient", "name")
@@ -234,4 +245,5 @@ def _patient_update(scope: Scope, mapping: SenderMapping, event: str) -> Patient
         for segment in scope.segments(path.segment)
         if scope.message.piece(segment.raw(path.field), path.component) == '""'
     }
-    return PatientUpdate(patient, event, clock.get("clock", ""), frozenset(cleared))
+    mother = order.read_mother(scope, mapping)
+    return PatientUpdate(patient, event, feed.get("clock", ""), frozenset(cleared), mother)

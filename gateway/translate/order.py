@@ -93,7 +93,7 @@ def _request(scope: Scope, mapping: SenderMapping) -> Request | None:
 def _built(
     scope: Scope, mapping: SenderMapping, order: dict[str, Any], values: dict[str, Any]
 ) -> Request:
-    patient, tested, words = _subject(_patient(scope, mapping, "patient", "name"))
+    patient, tested, words = subject(read_patient(scope, mapping, "patient", "name"))
     more, answers = _answers(scope, mapping)
     reasons = (*order.pop("reasons", ()), *values.pop("reasons", ()), *more)
     for segment in scope.segments("NTE"):
@@ -107,24 +107,29 @@ def _built(
         specimens=tuple(replace(one, tested_subject=tested) for one in _specimens(scope, mapping)),
         answers=answers,
         notes=notes,
-        mother=_mother(scope, mapping),
+        mother=read_mother(scope, mapping),
         tested_subject=tested,
         record_class=mapping.sender.record_class,
         **values,
     )
 
 
-def _patient(scope: Scope, mapping: SenderMapping, section: str, name: str) -> Patient:
+def read_patient(scope: Scope, mapping: SenderMapping, section: str, name: str) -> Patient:
+    """Read a patient; the first name stands alone, the others beside it."""
     values = scope.fill(mapping.rules[section])
-    return Patient(name=PersonName(**scope.fill(mapping.rules[name])), **values)
+    main = PersonName(**scope.fill(mapping.rules[name]))
+    plain = replace(main, prefix="")
+    others = tuple(one for one in values.pop("other_names", ()) if one != plain)
+    return Patient(name=main, other_names=others, **values)
 
 
-def _mother(scope: Scope, mapping: SenderMapping) -> Patient | None:
-    mother = _patient(scope, mapping, "mother", "mother_name")
+def read_mother(scope: Scope, mapping: SenderMapping) -> Patient | None:
+    """Read the next of kin that is named as the mother, if any."""
+    mother = read_patient(scope, mapping, "mother", "mother_name")
     return mother if mother != Patient() else None
 
 
-def _subject(patient: Patient) -> tuple[Patient, str, str]:
+def subject(patient: Patient) -> tuple[Patient, str, str]:
     """Say whose material is tested: a fetus only where the name says `fetus of` (safety.md 10).
 
     Returns the patient named after these words, who is the mother, and which fetus it is.

@@ -165,6 +165,14 @@ def read_person(found: Found) -> Practitioner | None:
     return Practitioner(name if name.family else PersonName(parts[0]), identifier)
 
 
+def read_person_name(found: Found) -> PersonName | None:
+    """`person_name`: XPN: family, given and further given names."""
+    parts = [part.strip() for part in found.parts] + [""] * 5
+    family = found.desk.message.piece(found.raw, 1, 1).strip()
+    given = tuple(filter(None, parts[1:3]))
+    return PersonName(family, given, parts[4]) if family or given else None
+
+
 def _staff_number(found: Found, parts: list[str]) -> Identifier:
     """A number of a national register is the same person everywhere; others are the sender's."""
     authority = parts[8].partition(found.desk.message.delimiters.subcomponent or "&")[0]
@@ -198,4 +206,5 @@ READERS: dict[str, tuple[Reader, type]] = {
     "identifier": (read_identifier, Identifier),
     "organization": (read_organization, Organization),
     "person": (read_person, Practitioner),
+    "person_name": (read_person_name, PersonName),
 }

@@ -24,6 +24,7 @@ class Sender:
     content says. `policy` is `hold` (answer AA, then hold) or `ae` (refuse). `behind_held` says
     whether later messages of a report wait behind a held one (`wait`) or do not (`pass`); empty:
     they wait unless each says everything, for then it is the correction of what is held.
+    `creates_patients`: a patient that the index does not have is made of what a report says.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Sender:
     snapshot: bool | None = None
     discipline: str = "mixed"
     trusted_patients: bool = False
+    creates_patients: bool = False
     strict: bool = False
     record_class: str = "nhs"
     behind_held: str = ""
@@ -84,7 +86,7 @@ def claim_mistakes(senders: Iterable[Sender]) -> Iterator[tuple[str, InvalidMapp
 _KEYS = (
     "match", "types", "versions", "processing_ids", "charset", "time_zone", "policy", "reports",
     "trusted_patients", "strict", "record_class", "systems", "discipline",
-    "behind_held",
+    "behind_held", "creates_patients",
 )  # fmt: skip
 
 
@@ -96,9 +98,9 @@ _ALLOWED: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "discipline": ("genomics", "laboratory", "mixed"),
     }
 )
-_FLAGS = ("trusted_patients", "strict")
-_PLAIN = ("charset", "discipline", "time_zone", "trusted_patients", "strict", "record_class",
-          "behind_held")  # fmt: skip
+_FLAGS = ("trusted_patients", "creates_patients", "strict")
+_PLAIN = ("charset", "discipline", "time_zone", "trusted_patients", "creates_patients", "strict",
+          "record_class", "behind_held")  # fmt: skip
 _SETS = ("types", "versions", "processing_ids")
 
 

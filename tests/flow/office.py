@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,14 +34,30 @@ class Desk:
     folder: Path
     mappings: Mappings = field(default_factory=lambda: load_mappings(MAPPINGS))
     numbers: Iterator[int] = field(default_factory=itertools.count)
+    settings: Settings = field(default_factory=Settings)
+    inbox: Inbox = field(init=False)
+
+    def __post_init__(self) -> None:
+        # One for all messages: each keeps a connection of its own.
+        self.inbox = Inbox(self.database)
 
     def office(self) -> Office:
         files = Files(self.folder / "files")
-        return Office(self.database, files, self.mappings, Settings(), now_micros)
+        return Office(self.database, files, self.mappings, self.settings, now_micros)
 
     def accept(self, raw: bytes, source: str = "test") -> bytes:
-        intake = Intake(Inbox(self.database), self.mappings, lambda: f"A{next(self.numbers)}")
+        intake = Intake(self.inbox, self.mappings, lambda: f"A{next(self.numbers)}")
         return bytes(accept(Arrival(raw, Source(source), now_micros()), intake))
+
+    def work_once(self) -> None:
+        run_once(self.office(), "worker")
+
+    def work_until(self, state: str, seconds: float = 20.0) -> None:
+        """Work until the newest part has come to a state: what waits has a time."""
+        deadline = time.monotonic() + seconds
+        while self.rows("SELECT state FROM part ORDER BY key DESC LIMIT 1")[0].state != state:
+            assert time.monotonic() < deadline
+            self.work_once()
 
     def work(self) -> None:
         while run_once(self.office(), "worker"):

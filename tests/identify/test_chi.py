@@ -59,3 +59,20 @@ def test_a_spreadsheet_that_lost_the_zero_is_repaired_only_at_nine_digits() -> N
     assert pad("123456789") == "0123456789"
     assert check(pad("123456789")) is Verdict.INVALID_DATE
     assert pad("01011237") == "01011237"
+
+
+@pytest.mark.parametrize(
+    ("number", "verdict"),
+    [
+        ("0001234560", "valid"),
+        ("0001234561", "invalid checksum"),
+        ("9449305552", "invalid date"),
+        ("3200000007", "invalid date"),
+        ("0101625707", "valid"),
+        ("0101625708", "invalid checksum"),
+    ],
+)
+def test_a_number_without_a_date_counts_once_it_is_switched_on(number: str, verdict: str) -> None:
+    assert str(check(number, undated=True)) == verdict
+    if number.startswith("0001"):
+        assert str(check(number)) == "invalid date"

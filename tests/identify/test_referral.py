@@ -8,7 +8,7 @@ import pytest
 
 from gateway.config import CHI_SYSTEM
 from gateway.errors import Hold, IdentityHold
-from gateway.identify.match import Issuers
+from gateway.identify.numbers import Issuers
 from gateway.identify.referral import subject_of
 from gateway.report import Identifier, Order, Patient, PersonName
 from gateway.request import Request

@@ -30,6 +30,7 @@ from gateway.fhir.outcome import outcome
 from gateway.oauth import dpop
 from gateway.serve.fhir.audit import add_audit
 from gateway.serve.fhir.formats import JSON, require_json
+from gateway.serve.fhir.identity import add_identity
 from gateway.serve.fhir.metadata import statement
 from gateway.serve.fhir.visit import asked, enter, record_visit
 from gateway.serve.server import Server
@@ -63,6 +64,7 @@ def fhir_blueprint(server: Server) -> Blueprint:
     add_audit(blueprint, server, _given)
     _add_reads(blueprint, server)
     _add_searches(blueprint, server)
+    add_identity(blueprint, server)
     _add_refusals(blueprint)
     blueprint.after_request(partial(_audited, server))
     blueprint.register_error_handler(GatewayError, _refused)

@@ -34,6 +34,8 @@ report = Table(
     Column("record_class", String, nullable=False, default="nhs"),
     Column("tested_subject", String, nullable=False, default="self"),
     Column("flagged", Boolean, nullable=False, server_default=false()),
+    Column("quarantined", Boolean, nullable=False, server_default=false(),
+           comment="whose it is is in doubt: hidden, and nothing more is filed"),
     Column("requested_at", Instant),
     Column("collected_at", Instant),
     Column("received_at", Instant),
@@ -44,7 +46,7 @@ report = Table(
     Column("acknowledged_at", Instant),
     Column("confidentiality", String(1), nullable=False, server_default="N"),
     UniqueConstraint("laboratory", "number"),
-)
+)  # fmt: skip
 
 edition = Table(
     "edition",
