@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
 from sqlalchemy import Connection, insert, select, update
 
-from gateway.access.policy import Caller, access
+from gateway.access.policy import DEFAULT, Caller, access
 from gateway.access.scopes import Access
 from gateway.errors import Forbidden, NotFound
 from gateway.store import resources
@@ -17,7 +18,14 @@ from gateway.store.database import Database
 from gateway.store.query import parse_query
 from gateway.store.resources import NewVersion, save
 from gateway.store.search import Page, search
-from gateway.store.tables import file, index_reference, patient, relationship, resource
+from gateway.store.tables import (
+    access_grant,
+    file,
+    index_reference,
+    patient,
+    relationship,
+    resource,
+)
 from tests.store.records import (
     CHI,
     EVERYTHING,
@@ -27,6 +35,7 @@ from tests.store.records import (
     add_report,
     observation,
     refer,
+    restrict,
 )
 
 RESULT = 19  # the number of the search parameter DiagnosticReport:result
@@ -171,3 +180,23 @@ def test_a_scope_of_some_codes_gives_neither_others_nor_earlier_versions(filed: 
         assert [one.version for one in found] == [2]
         with pytest.raises(NotFound):
             resources.read_version(connection, granular, "DiagnosticReport", "b1", "1")
+
+
+def test_only_a_grant_that_says_so_opens_what_is_restricted(filed: Database) -> None:
+    role = replace(DEFAULT.roles["clinician"], break_glass_restricted=True)
+    policy = replace(DEFAULT, roles={"clinician": role})
+    who = Caller("app", ("user/*.rs",), person="ada", roles=("clinician",))
+    bob = select(patient.c.key).where(patient.c.id == "bob").scalar_subquery()
+    for opens in (False, True):
+        with filed.write() as connection:
+            restrict(connection, "b1")
+            connection.execute(insert(access_grant).values(
+                grantee="person:ada", patient_key=bob, reason="test", given_at=0,
+                expires_at=2 * NOW, restricted=opens,
+            ))  # fmt: skip
+        found = {
+            "unsealed": _names(_ask(filed, policy.access(who, NOW), "DiagnosticReport?")),
+            "sealed": _names(_ask(filed, access(who, now=NOW), "DiagnosticReport?")),
+        }
+        assert found == {"unsealed": {"b1"} if opens else set(), "sealed": set()}
+        assert "b1-0" in _names(_ask(filed, access(who, now=NOW), "Observation?"))

@@ -13,9 +13,11 @@ from gateway.config import Settings
 from gateway.store import schema
 from gateway.store.database import Database, now_micros
 from gateway.store.query import Rules, parse_query
+from gateway.store.resources import read
 from gateway.store.search import search
 from tests.flow.office import Desk
 from tests.flow.test_versions import _message
+from tests.store.records import EVERYTHING
 
 _MESSAGE = text(
     "INSERT INTO message (received_at, source, sender, sending_application, sending_facility,"
@@ -112,6 +114,10 @@ def test_work_goes_on_from_the_report_that_the_release_before_had_filed(
             connection.exec_driver_sql("SELECT setval('report_key_seq', 1)")
     schema.upgrade(old)
     desk = Desk(old, tmp_path)
+    # A backend client reads on, and the resource knows now whose it is.
+    with old.read() as connection:
+        assert read(connection, EVERYTHING, "DiagnosticReport", "report-1").version == 1
+    assert [tuple(row) for row in desk.rows("SELECT owner FROM resource")] == [(1,)]
     desk.work()
     assert [row.state for row in desk.rows("SELECT state FROM part ORDER BY key")] == ["filed"] * 2
     ((id_, version),) = desk.rows(
