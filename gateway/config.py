@@ -71,7 +71,7 @@ class Settings:
         return self.database or f"sqlite:///{(self.data / 'gateway.db').resolve()}"
 
     @property
-    def keys_folder(self) -> Path:
+    def key_folder(self) -> Path:
         """Where keys are: the configured folder, or `keys` in the data folder."""
         return self.keys or self.data / "keys"
 

@@ -16,7 +16,7 @@ def keys() -> None:
 @keys.command("list")
 def keys_list() -> None:
     """List the key ids that /oauth/jwks publishes, the one that signs first."""
-    _show(Keyring(settings().keys_folder))
+    _show(Keyring(settings().key_folder))
 
 
 @keys.command("rotate")
@@ -26,7 +26,7 @@ def keys_rotate() -> None:
     No restart is needed and nobody is signed out. Rotate at most once an hour, so that what was
     signed with the key before can still be checked.
     """
-    keyring = Keyring(settings().keys_folder)
+    keyring = Keyring(settings().key_folder)
     keyring.rotate()
     _show(keyring)
 

@@ -38,7 +38,7 @@ def open_server(
     clock: Callable[[], int] = now_micros,
 ) -> Server:
     """Open what serving needs on a database whose schema is current."""
-    keyring, bearers = Keyring(settings.keys_folder), Bearers(database, clock)
+    keyring, bearers = Keyring(settings.key_folder), Bearers(database, clock)
     rules = Rules(
         base=settings.fhir_base,
         secret=keyring.derive("search-cursor"),
