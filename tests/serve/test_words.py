@@ -11,7 +11,7 @@ from gateway.serve.oauth.words import kept, lines, sentence
     [
         ("patient/*.rs", "see the whole genomic record of this patient"),
         ("patient/DiagnosticReport.read", "see genomic laboratory reports of this patient"),
-        ("user/Patient.cruds", "see and add and change and delete name, date of birth, identifiers "
+        ("user/Patient.cruds", "see, add, change and delete name, date of birth, identifiers "
          "and address of every patient that you may see"),
         ("patient/Observation.rs?category=laboratory", "see findings, variants and their "
          "interpretation of this patient, only category laboratory"),

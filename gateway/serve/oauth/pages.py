@@ -124,11 +124,10 @@ def _next_page(server: Server, session: SignedIn, client: Client, ask: Ask) -> R
     about = None
     if "patient" in ask.context:
         about = _read_patient(server, _access(server, session, client), ask)
-    scope = ask.scope
     return _page(
         "consent", ask, client=client, patient=about, signed_in=session,
         ask=server.oauth.authorize.seal(ask, session.person.id),
-        lines=words.lines(scope, server.settings),
+        lines=words.lines(ask.scope, server.settings),
         minutes=server.settings.person_token_seconds // 60,
     )  # fmt: skip
 

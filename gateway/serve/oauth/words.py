@@ -68,4 +68,5 @@ def sentence(text: str) -> str:
     thing = _THINGS.get(scope.type, f"records of the kind {scope.type}")
     only = ", ".join(f"{name} {value}" for name, value in parse_qsl(condition))
     whose = _WHOSE.get(scope.level, "")
-    return f"{' and '.join(deeds)} {thing} {whose}" + (f", only {only}" if only else "")
+    done = " and ".join(part for part in (", ".join(deeds[:-1]), deeds[-1]) if part)
+    return f"{done} {thing} {whose}" + (f", only {only}" if only else "")
