@@ -17,9 +17,9 @@ from sqlalchemy import (
     Dialect,
     Select,
     and_,
-    exists,
     false,
     func,
+    literal_column,
     or_,
     select,
     true,
@@ -94,10 +94,12 @@ def met(item: Shape, writing: Writing, row: FromClause, *, probe: bool) -> Colum
     found = _FOUND[item.kind](item, writing, probe)
     if not probe:
         return row.c[found.of].in_(select(found.column).where(*found.where))
-    # PostgreSQL cannot know how common a token is and would start from its rows: this sum lets
-    # it only probe the index for a resource it has already.
-    there = exists().where(*found.where, found.column == row.c[found.of] + 0)
-    return there.correlate(row)
+    # PostgreSQL cannot know how common a token is and would start from its rows: the sum and the
+    # offset let it only probe the index for a resource it has already.
+    there = select(literal_column("1")).where(*found.where, found.column == row.c[found.of] + 0)
+    if writing.dialect.name != "sqlite":
+        there = there.offset(literal_column("0"))
+    return there.correlate(row).exists()
 
 
 def _either(item: Shape, writing: Writing, row: FromClause, probe: bool) -> ColumnElement[bool]:
