@@ -96,7 +96,9 @@ def met(item: Shape, writing: Writing, row: FromClause, *, probe: bool) -> Colum
         return row.c[found.of].in_(select(found.column).where(*found.where))
     # PostgreSQL cannot know how common a token is and would start from its rows: the sum and the
     # offset let it only probe the index for a resource it has already.
-    there: Select[Any] = select(literal_column("1")).where(*found.where, found.column == row.c[found.of] + 0)
+    there: Select[Any] = select(literal_column("1")).where(
+        *found.where, found.column == row.c[found.of] + 0
+    )
     if writing.dialect.name != "sqlite":
         there = there.offset(literal_column("0"))
     return there.correlate(row).exists()

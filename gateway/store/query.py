@@ -171,7 +171,7 @@ class _Reading:
         else:
             sources = (source,) if iterate or source == self.type else ()
         return [
-            Include(one.number, one.type, target, iterate=iterate)
+            Include(one.number, one.type, target or _narrowed(one), iterate=iterate)
             for one in _references(sources, name)
             if not target or target in one.targets
         ]
@@ -207,13 +207,21 @@ def _alone(parameter: Parameter) -> bool:
     return bool(parameter.paths) and parameter.place is Place.ALONE
 
 
+@lru_cache(maxsize=1024)
+def _narrowed(parameter: Parameter) -> str:
+    """Return the one type meant, where another parameter reads the same references for more."""
+    own = PARAMETERS[parameter.type].values()
+    shared = any(p.number == parameter.number and p.targets != parameter.targets for p in own)
+    return parameter.targets[0] if shared and len(parameter.targets) == 1 else ""
+
+
 @lru_cache(maxsize=256)
 def _references(types: tuple[str, ...], name: str) -> tuple[Parameter, ...]:
     return tuple(
         one
         for type_ in types
         for one in PARAMETERS.get(type_, {}).values()
-        if one.kind is Kind.REFERENCE and name in ("*", one.name) and (one.paths or one.patient)
+        if one.kind is Kind.REFERENCE and name in ("*", one.name)
     )
 
 
