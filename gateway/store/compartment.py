@@ -64,7 +64,7 @@ def everything(
         "after_key": position[0] if position else 0,
         "limit": asked.count + 1,
     }
-    rows = [Stored._make(row) for row in statement.run(connection, values)]
+    rows = [Stored._make(row) for row in statement.run(connection, values).all()]
     if not position and not any((row.type, row.id) == ("Patient", patient_id) for row in rows):
         read(connection, access, "Patient", patient_id)
     page, more = tuple(rows[: asked.count]), len(rows) > asked.count

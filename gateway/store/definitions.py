@@ -330,7 +330,8 @@ def _provenance() -> Rows:
     yield from _tokens(of, {94: ("agent-role", "agent.role"), 95: ("agent-type", "agent.type")})
     yield _reference(92, of, "agent", "agent.who", *_MAKERS, *_PATIENT)
     yield _reference(96, of, "entity", "entity.what", *_EVERY)
-    yield Parameter(97, of, "patient", Kind.REFERENCE, (), _PATIENT, patient=True)
+    # The same index rows as `target`, of which only those to patients are meant.
+    yield Parameter(90, of, "patient", Kind.REFERENCE, ("target",), _PATIENT, patient=True)
 
 
 def _organization() -> Rows:

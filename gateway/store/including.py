@@ -37,7 +37,7 @@ def included(
         statement = _following(connection.dialect, access.shape, includes)
         keys = many(connection.dialect, [one.key for one in last])
         limit = INCLUDED_MAX + len(found) + 1
-        rows = statement.run(connection, {**access.values, "keys": keys, "limit": limit})
+        rows = statement.run(connection, {**access.values, "keys": keys, "limit": limit}).all()
         last = tuple(one for row in rows if (one := Stored._make(row)).key not in found)
         found |= {one.key: one for one in last}
         if len(found) - len(matches) > INCLUDED_MAX:

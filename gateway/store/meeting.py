@@ -17,9 +17,9 @@ from sqlalchemy import (
     Dialect,
     Select,
     and_,
-    exists,
     false,
     func,
+    literal_column,
     or_,
     select,
     true,
@@ -94,10 +94,14 @@ def met(item: Shape, writing: Writing, row: FromClause, *, probe: bool) -> Colum
     found = _FOUND[item.kind](item, writing, probe)
     if not probe:
         return row.c[found.of].in_(select(found.column).where(*found.where))
-    # PostgreSQL cannot know how common a token is and would start from its rows: this sum lets
-    # it only probe the index for a resource it has already.
-    there = exists().where(*found.where, found.column == row.c[found.of] + 0)
-    return there.correlate(row)
+    # PostgreSQL cannot know how common a token is and would start from its rows: the sum and the
+    # offset let it only probe the index for a resource it has already.
+    there: Select[Any] = select(literal_column("1")).where(
+        *found.where, found.column == row.c[found.of] + 0
+    )
+    if writing.dialect.name != "sqlite":
+        there = there.offset(literal_column("0"))
+    return there.correlate(row).exists()
 
 
 def _either(item: Shape, writing: Writing, row: FromClause, probe: bool) -> ColumnElement[bool]:
@@ -294,8 +298,8 @@ def _linked(item: Shape, writing: Writing, probe: bool) -> Found:
         kin = line(select(other.c.patient_key).where(*readable))
         return Found(kin.c[0], (true(),), "patient_key")
     rows = index_reference.alias().c
-    here: ColumnElement[Any] = rows.source_key
-    there: ColumnElement[Any] = rows.target_key
+    here: ColumnElement[int] = rows.source_key
+    there: ColumnElement[int] = rows.target_key
     if hop.backwards:
         here, there = there, here
     if probe:  # from the few references of the row to their ends, never from all such ends

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
+from functools import lru_cache
+from typing import Any
 
 from gateway.errors import InvalidSearch, NotFound, TooCostly
 from gateway.store.asked import Condition, Include, PatientIds, Query, Rules, Sort
@@ -25,6 +26,8 @@ _INCLUDES_MAX = 20
 _SORTS_MAX = 5
 _SILENT = ("_format", "_pretty")
 _SUMMARIES = ("true", "text", "data", "count", "false")
+_RESULTS = frozenset({"_count", "_sort", "_summary", "_elements", "_total"})
+"""Parameters about the answer; each is read by the method of its name."""
 _SORTED = (Kind.DATE, Kind.STRING, Kind.TOKEN)
 
 
@@ -70,26 +73,28 @@ class _Reading:
         self.includes: list[Include] = []
         self.pairs: list[tuple[str, str]] = []
         self.ignored: list[str] = []
-        self.found = Query(type_, rules, count=rules.page_size)
+        self.found: dict[str, Any] = {"count": rules.page_size}
         self.values = self.followed = 0
 
     def query(self, compartment: tuple[str, str] | None) -> Query:
         conditions = list(self.conditions)
         if compartment:
             conditions.append(_inside(self.type, *compartment))
-        return replace(
-            self.found,
+        return Query(
+            self.type,
+            self.rules,
             conditions=tuple(conditions),
             includes=tuple(dict.fromkeys(self.includes)),
             pairs=tuple(self.pairs),
             ignored=tuple(self.ignored),
             compartment=compartment,
+            **self.found,
         )
 
     def take(self, name: str, value: str) -> bool:
         """Apply one parameter; False when nobody knows it."""
         if name == "_cursor":
-            self.found = replace(self.found, cursor=value)
+            self.found["cursor"] = value
             return True
         known = name in _SILENT or self._result(name, value) or self._condition(name, value)
         if known:
@@ -97,15 +102,8 @@ class _Reading:
         return known
 
     def _result(self, name: str, value: str) -> bool:
-        readers = {
-            "_count": self._count,
-            "_sort": self._sort,
-            "_summary": self._summary,
-            "_elements": self._elements,
-            "_total": self._total,
-        }
-        if reader := readers.get(name):
-            return reader(value)
+        if name in _RESULTS:
+            return bool(getattr(self, name)(value))
         kind, _, modifier = name.partition(":")
         if kind not in ("_include", "_revinclude") or modifier not in ("", "iterate", "recurse"):
             return False
@@ -121,15 +119,16 @@ class _Reading:
         if not (value.isascii() and value.isdigit() and len(value) < 10):
             raise InvalidSearch("must be a number", where="_count")
         count = min(int(value), self.rules.page_size_max)
-        only = self.found.count_only or count == 0
-        self.found = replace(self.found, count=count, count_only=only)
+        self.found["count"] = count
+        if count == 0:
+            self.found["count_only"] = True
         return True
 
     def _sort(self, value: str) -> bool:
         keys = [self._key(item) for item in value.split(",")]
         if len(keys) > _SORTS_MAX:
             raise TooCostly("too many sort keys")
-        self.found = replace(self.found, sort=tuple(keys))
+        self.found["sort"] = tuple(keys)
         return True
 
     def _key(self, item: str) -> Sort:
@@ -144,21 +143,22 @@ class _Reading:
     def _summary(self, value: str) -> bool:
         if value not in _SUMMARIES:
             return False
-        only = self.found.count_only or value == "count"
-        self.found = replace(self.found, summary=value, count_only=only)
+        self.found["summary"] = value
+        if value == "count":
+            self.found["count_only"] = True
         return True
 
     def _elements(self, value: str) -> bool:
         names = tuple(name.strip() for name in value.split(","))
         if not all(re.fullmatch(r"[A-Za-z][A-Za-z0-9.]{0,80}", name, re.ASCII) for name in names):
             raise InvalidSearch("must be names of elements", where="_elements")
-        self.found = replace(self.found, elements=names)
+        self.found["elements"] = names
         return True
 
     def _total(self, value: str) -> bool:
         if value not in ("none", "estimate", "accurate"):
             return False
-        self.found = replace(self.found, total=value)
+        self.found["total"] = value
         return True
 
     # -- includes -------------------------------------------------------------------------
@@ -171,7 +171,7 @@ class _Reading:
         else:
             sources = (source,) if iterate or source == self.type else ()
         return [
-            Include(one.number, one.type, target, iterate=iterate)
+            Include(one.number, one.type, target or _narrowed(one), iterate=iterate)
             for one in _references(sources, name)
             if not target or target in one.targets
         ]
@@ -207,13 +207,22 @@ def _alone(parameter: Parameter) -> bool:
     return bool(parameter.paths) and parameter.place is Place.ALONE
 
 
-def _references(types: Iterable[str], name: str) -> list[Parameter]:
-    return [
+@lru_cache(maxsize=1024)
+def _narrowed(parameter: Parameter) -> str:
+    """Return the one type meant, where another parameter reads the same references for more."""
+    own = PARAMETERS[parameter.type].values()
+    shared = any(p.number == parameter.number and p.targets != parameter.targets for p in own)
+    return parameter.targets[0] if shared and len(parameter.targets) == 1 else ""
+
+
+@lru_cache(maxsize=256)
+def _references(types: tuple[str, ...], name: str) -> tuple[Parameter, ...]:
+    return tuple(
         one
         for type_ in types
         for one in PARAMETERS.get(type_, {}).values()
-        if one.kind is Kind.REFERENCE and name in ("*", one.name) and (one.paths or one.patient)
-    ]
+        if one.kind is Kind.REFERENCE and name in ("*", one.name)
+    )
 
 
 def _inside(type_: str, kind: str, id_: str) -> Condition:

@@ -321,7 +321,8 @@ def test_the_capabilities_are_open_and_every_search_declared_works(
     everything = grant("system/*.rs system/AuditEvent.rs")["Authorization"]
     client.environ_base["HTTP_AUTHORIZATION"] = everything
     statement = app.test_client().get("/fhir/metadata").json
-    values = {"token": "urn:example:x|1", "date": "ge2025", "reference": "x"}
+    values = {"token": "urn:example:x|1", "date": "ge2025", "reference": "x", "string": "x",
+              "quantity": "5", "uri": "urn:x", "composite": "x$5"}  # fmt: skip
     types = {one["type"]: one for one in statement["rest"][0]["resource"]}
     assert {"DiagnosticReport", "Observation", "Patient", "Binary"} <= types.keys()
     for type_, one in types.items():

@@ -194,6 +194,8 @@ EXPRESSIONS = {
     "DocumentReference.location": "DocumentReference.content.attachment.url",
     "DocumentReference.relation": "DocumentReference.relatesTo.code",
     "DocumentReference.relatesto": "DocumentReference.relatesTo.target",
+    # As long as nothing else says what a reference leads to.
+    "Provenance.patient": "Provenance.target",
     "Provenance.when": "Provenance.occurred",
     "Provenance.agent": "Provenance.agent.who",
     "Provenance.agent-role": "Provenance.agent.role",
@@ -219,7 +221,7 @@ def expression(type_: str, name: str) -> str:
     """Return the published FHIRPath expression of a parameter."""
     if name.startswith("_"):
         return f"{type_}.meta.{name[1:]}"
-    if name == "patient":
+    if name == "patient" and type_ != "Provenance":
         name = "subject"
     first, *rest = name.split("-")
     plain = first + "".join(word.title() for word in rest)

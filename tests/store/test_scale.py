@@ -21,7 +21,7 @@ _TABLES = r"(resource|patient|token|index_\w+)\w*"
 # SQLite writes SEARCH where it enters an index at a value; a scan of an index reads it whole.
 _SCANNED = {"sqlite": re.compile(rf"SCAN {_TABLES}"),
             "postgresql": re.compile(r"Seq Scan on (resource|patient|index_\w+)")}  # fmt: skip
-_STEPS_MAX = 500
+_STEPS_MAX = 1000
 _WHO = f"{CHI}|0101625707-7"
 _GENE = "48018-6$urn:genes|48018-6-1"
 QUERIES = (

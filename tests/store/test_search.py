@@ -330,6 +330,8 @@ def test_a_hash_collision_never_matches(database: Database) -> None:
         "&_sort=-_lastUpdated",
         "&status=final",
         "&_sort=issued",
+        "&_sort=status,-date",
+        "&_sort=code,-_lastUpdated,_id",
     ],
 )
 def test_pages_neither_lose_nor_repeat_while_reports_arrive(database: Database, sort: str) -> None:

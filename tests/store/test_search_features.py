@@ -73,6 +73,8 @@ def filed(
             report("r2", "alice", key, status="amended", result=refer("Observation/v4")),
             report("r3", "alice", key, status="final", effectiveDateTime="2024",
                    performer=[{"identifier": {"system": "urn:lab", "value": "7"}}]),
+            NewVersion("Provenance", "said",
+                       {"target": refer("DiagnosticReport/r1", "Patient/alice")}, key),
         ], NOW)  # fmt: skip
     with database.search() as connection:
         yield connection
@@ -130,7 +132,7 @@ def test_a_reverse_include_finds_who_refers_to_the_matches(filed: Connection) ->
     page = ask(filed, "Patient", "_id=alice&_revinclude=DiagnosticReport:subject")
     assert {one.id for one in page.included} == {"r1", "r2", "r3"}
     page = ask(filed, "Patient", "_id=alice&_revinclude=*")
-    assert {one.id for one in page.included} == {"r1", "r2", "r3", "v1", "v2", "v3", "v4"}
+    assert {one.id for one in page.included} == {"r1", "r2", "r3", "v1", "v2", "v3", "v4", "said"}
 
 
 def test_too_many_includes_are_cut_and_told(
@@ -140,6 +142,13 @@ def test_too_many_includes_are_cut_and_told(
     monkeypatch.setattr(including, "INCLUDED_MAX", 2)
     page = ask(filed, "Patient", "_revinclude=Observation:subject")
     assert (len(page.included), page.capped) == (2, True)
+
+
+def test_a_parameter_that_means_patients_only_includes_no_other_target(filed: Connection) -> None:
+    for name, expected in (("patient", {"alice"}), ("target", {"alice", "r1"})):
+        page = ask(filed, "Provenance", f"_include=Provenance:{name}")
+        assert {one.id for one in page.included} == expected
+    assert ids(ask(filed, "Provenance", "patient=alice")) == ["said"]
 
 
 @pytest.mark.parametrize(
