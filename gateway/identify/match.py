@@ -67,12 +67,14 @@ def decide(
     if not rule:
         why = difference_of_names(asserted.name, known.name)
         raise _held(f"the name does not agree with the index{why}", "PID-5", evidence)
+    if rule == LETTERS and not _elsewhere(asserted, known):
+        return Decision(known, evidence)
     rivals = [one for one in born_then(asserted.birth_date)
               if one.key != known.key and best_rule(asserted.name, one)]  # fmt: skip
     if rivals and rule != LETTERS:
         text = "the name agrees only in part, and somebody else has this birth date and a like name"
         raise _held(text, "PID-5", (*evidence, ("nobody else", DIFFER)))
-    if any(_lives_there(asserted, one) and not _lives_there(asserted, known) for one in rivals):
+    if any(_plain(asserted.postcode) == _plain(one.postcode) for one in rivals):
         text = "somebody else has this name, this birth date and this postcode"
         raise _held(text, "PID-11", (*evidence, ("nobody else", DIFFER)))
     return Decision(known, (*evidence, ("nobody else", AGREE)))
@@ -119,8 +121,9 @@ def _compared(one: str, other: str) -> str:
     return AGREE if one == other else DIFFER
 
 
-def _lives_there(asserted: Patient, one: Known) -> bool:
-    return _compared(_plain(asserted.postcode), _plain(one.postcode)) == AGREE
+def _elsewhere(asserted: Patient, known: Known) -> bool:
+    """Whether a postcode is said, and it is not this patient's."""
+    return bool(asserted.postcode) and _plain(asserted.postcode) != _plain(known.postcode)
 
 
 def _plain(postcode: str) -> str:

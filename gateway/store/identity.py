@@ -5,16 +5,16 @@ Evidence and candidates are patient data: they are kept here and never logged.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Row, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, TextClause, or_, select, text
 
 from gateway.report import PersonName
 from gateway.store.patients import read_names
-from gateway.store.tables import identity_decision, patient, patient_history
+from gateway.store.tables import identity_decision, patient
 from gateway.value import letters
 
 _LIKE = 40
@@ -46,16 +46,12 @@ class Decided:
 
 def persons(connection: Connection, keys: Iterable[int]) -> list[Person]:
     """Return patients by key, in the order of the keys."""
-    query = select(patient).where(patient.c.key.in_(list(keys))).order_by(patient.c.key)
-    return _with_names(connection, connection.execute(query).all())
+    return [one for key in sorted(keys) for one in _people(connection, _BY_KEY, {"key": key})]
 
 
 def born(connection: Connection, birth_date: str) -> list[Person]:
     """Return every living patient with a birth date."""
-    query = select(patient).where(
-        patient.c.birth_date == birth_date, patient.c.merged_into.is_(None)
-    )
-    return _with_names(connection, connection.execute(query.order_by(patient.c.key)).all())
+    return _people(connection, _BY_BIRTH, {"day": birth_date})
 
 
 def alike(connection: Connection, birth_dates: Iterable[str], family: str) -> list[int]:
@@ -73,12 +69,18 @@ def alike(connection: Connection, birth_dates: Iterable[str], family: str) -> li
     return [int(key) for key in connection.execute(query).scalars()]
 
 
+_ADD = text(
+    "INSERT INTO identity_decision (part_key, at, outcome, reason, patient_key, evidence)"
+    " VALUES (:part_key, :at, :outcome, :reason, :patient_key, :evidence)"
+)
+
+
 def record(connection: Connection, decided: Decided) -> None:
     """Keep a decision; such a row is never changed."""
     values = {"part_key": decided.part_key, "at": decided.at, "outcome": decided.outcome,
               "reason": decided.reason, "patient_key": decided.patient_key,
               "evidence": orjson.dumps(decided.evidence).decode()}  # fmt: skip
-    connection.execute(insert(identity_decision).values(**values))
+    connection.execute(_ADD, values)
 
 
 def decisions(connection: Connection, part_key: int) -> list[Decided]:
@@ -92,24 +94,36 @@ def decisions(connection: Connection, part_key: int) -> list[Decided]:
     ]  # fmt: skip
 
 
-def _with_names(connection: Connection, rows: Iterable[Row[Any]]) -> list[Person]:
-    """Add to each patient the names it had before, and those of records merged into it."""
-    found = {row.key: row for row in rows}
-    names: dict[int, list[PersonName]] = {
-        key: list(read_names(row.other_names)) for key, row in found.items()
-    }
-    earlier = patient_history.c
-    history = select(earlier.patient_key, earlier.family, earlier.given).where(
-        earlier.patient_key.in_(list(found))
+def _names(where: str) -> TextClause:
+    """Select patients with one row for each name: its own, those before, those merged into it."""
+    columns = "p.key, p.birth_date, p.sex, p.postcode, p.other_names"
+    return text(
+        f"SELECT {columns}, p.family, p.given, 0 AS earlier FROM patient p WHERE {where}"  # noqa: S608 - two fixed conditions
+        f" UNION ALL SELECT {columns}, h.family, h.given, 1 FROM patient p"
+        f" JOIN patient_history h ON h.patient_key = p.key WHERE {where}"
+        f" UNION ALL SELECT {columns}, m.family, m.given, 1 FROM patient p"
+        f" JOIN patient m ON m.merged_into = p.key WHERE {where} ORDER BY 1, 8"
     )
-    merged = select(patient.c.merged_into, patient.c.family, patient.c.given).where(
-        patient.c.merged_into.in_(list(found))
-    )
-    for query in (history, merged) if found else ():
-        for key, family, given in connection.execute(query):
-            names[key].append(PersonName(family, tuple(given.split())))
-    return [
-        Person(key, PersonName(row.family, tuple(row.given.split())), row.birth_date,
-               tuple(dict.fromkeys(names[key])), row.sex, row.postcode)
-        for key, row in found.items()
-    ]  # fmt: skip
+
+
+_BY_KEY = _names("p.key = :key")
+_BY_BIRTH = _names("p.birth_date = :day AND p.merged_into IS NULL")
+
+
+def _people(
+    connection: Connection, statement: TextClause, values: Mapping[str, Any]
+) -> list[Person]:
+    rows: dict[int, list[Row[Any]]] = {}
+    for row in connection.execute(statement, values):
+        rows.setdefault(row.key, []).append(row)
+    return [_person(own, earlier) for own, *earlier in rows.values()]
+
+
+def _person(own: Row[Any], earlier: Iterable[Row[Any]]) -> Person:
+    names = [*read_names(own.other_names), *map(_name, earlier)]
+    return Person(own.key, _name(own), own.birth_date, tuple(dict.fromkeys(names)), own.sex,
+                  own.postcode)  # fmt: skip
+
+
+def _name(row: Row[Any]) -> PersonName:
+    return PersonName(row.family, tuple(row.given.split()))

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import orjson
-from sqlalchemy import Connection, Row, insert, or_, select, text, update
+from sqlalchemy import Connection, Row, insert, select, text, update
 
 from gateway.errors import NotFound
 from gateway.report import Identifier, Patient, PersonName
@@ -26,6 +26,26 @@ _ADD_IDENTIFIER = text(
     "INSERT INTO patient_identifier (system, value, patient_key, state, source, since)"
     " VALUES (:system, :value, :patient, :state, :source, :now)"
     " ON CONFLICT (system, value) DO NOTHING"
+)
+_OWNER = text(
+    "SELECT patient_key FROM patient_identifier WHERE system = :system AND value = :value"
+)
+_MERGED_INTO = text("SELECT merged_into FROM patient WHERE key = :key")
+_ROW = "SELECT * FROM patient WHERE key = :key"
+_NUMBERS = text(
+    "SELECT system, value FROM patient_identifier WHERE patient_key = :key AND state = 'current'"
+    " AND NOT restricted ORDER BY key"
+)
+_TOLD = text(
+    "SELECT 'replaces' AS kind, p.id, m.key FROM patient_merge m JOIN patient p"
+    " ON p.key = m.subsumed_key WHERE m.survivor_key = :key AND m.undone_at IS NULL"
+    " AND NOT m.restricted"
+    " UNION ALL SELECT 'replaced-by', s.id, 0 FROM patient p JOIN patient s"
+    " ON s.key = p.merged_into WHERE p.key = :key"
+    " UNION ALL SELECT 'seealso', p.id, l.key FROM patient_link l JOIN patient p"
+    " ON p.key = l.other_key WHERE l.one_key = :key AND l.ended_at IS NULL"
+    " UNION ALL SELECT 'seealso', p.id, l.key FROM patient_link l JOIN patient p"
+    " ON p.key = l.one_key WHERE l.other_key = :key AND l.ended_at IS NULL ORDER BY 1, 3"
 )
 
 
@@ -63,10 +83,8 @@ def owners(connection: Connection, identifiers: Iterable[Identifier]) -> set[int
     """Return the patients that were given these identifiers, merged since or not."""
     keys: set[int] = set()
     for one in identifiers:
-        query = select(patient_identifier.c.patient_key).where(
-            patient_identifier.c.system == one.system, patient_identifier.c.value == one.value
-        )
-        keys.update(connection.execute(query).scalars())
+        values = {"system": one.system, "value": one.value}
+        keys.update(connection.execute(_OWNER, values).scalars())
     return keys
 
 
@@ -85,8 +103,7 @@ def survivor(connection: Connection, key: int) -> int:
     seen: set[int] = set()
     while key not in seen:
         seen.add(key)
-        query = select(patient.c.merged_into).where(patient.c.key == key)
-        key = connection.execute(query).scalar() or key
+        key = connection.execute(_MERGED_INTO, {"key": key}).scalar() or key
     return key
 
 
@@ -100,64 +117,34 @@ def key_of(connection: Connection, id_: str) -> int:
 
 def read(connection: Connection, key: int) -> Indexed:
     """Return this very patient, locked, even when it was merged into another."""
-    query = select(patient).where(patient.c.key == key).with_for_update()
-    return _indexed(connection, connection.execute(query).one())
+    lock = "" if connection.dialect.name == "sqlite" else " FOR UPDATE"
+    return _indexed(connection, connection.execute(text(_ROW + lock), {"key": key}).one())
 
 
 def look(connection: Connection, key: int) -> Indexed:
     """Return this very patient as it stands, without locking it."""
-    return _indexed(
-        connection, connection.execute(select(patient).where(patient.c.key == key)).one()
-    )
+    return _indexed(connection, connection.execute(text(_ROW), {"key": key}).one())
 
 
 def _indexed(connection: Connection, row: Row[Any]) -> Indexed:
-    key = row.key
-    query = (
-        select(patient_identifier)
-        .where(patient_identifier.c.patient_key == key, patient_identifier.c.state == "current")
-        .where(patient_identifier.c.restricted.is_(False))
-        .order_by(patient_identifier.c.key)
-    )
-    identifiers = tuple(
-        Identifier(one.value, one.system, "NH") for one in connection.execute(query)
-    )
-    replaces, replaced_by = _merges(connection, key, row.merged_into)
+    """Add to a row its numbers, and the records it is told to belong with.
+
+    A restricted merge is told by neither side that stays; links (A24) by both.
+    """
+    numbers = connection.execute(_NUMBERS, {"key": row.key})
+    told = connection.execute(_TOLD, {"key": row.key}).all()
+    related = {kind: tuple(f"Patient/{one.id}" for one in told if one.kind == kind)
+               for kind in ("replaces", "replaced-by", "seealso")}  # fmt: skip
     demographics = Patient(
-        identifiers=identifiers, name=PersonName(row.family, tuple(row.given.split())),
-        other_names=read_names(row.other_names), replaces=replaces, replaced_by=replaced_by,
-        see_also=_links(connection, key),
+        identifiers=tuple(Identifier(one.value, one.system, "NH") for one in numbers),
+        name=PersonName(row.family, tuple(row.given.split())),
+        other_names=read_names(row.other_names), replaces=related["replaces"],
+        replaced_by="".join(related["replaced-by"]), see_also=related["seealso"],
         **{name: getattr(row, name) for name in _SAID},
     )  # fmt: skip
-    return Indexed(row.key, row.id, row.clock, row.record_class, demographics, row.provisional)
-
-
-def _merges(
-    connection: Connection, key: int, merged_into: int | None
-) -> tuple[tuple[str, ...], str]:
-    """Return whom a patient replaces and by whom it is replaced; a restricted merge is not told."""
-    link = patient_merge.c
-    query = (
-        select(patient.c.id)
-        .join(patient_merge, link.subsumed_key == patient.c.key)
-        .where(link.survivor_key == key, link.undone_at.is_(None), link.restricted.is_(False))
-        .order_by(link.key)
+    return Indexed(
+        row.key, row.id, row.clock, row.record_class, demographics, bool(row.provisional)
     )
-    replaces = tuple(f"Patient/{id_}" for id_ in connection.execute(query).scalars())
-    if merged_into is None:
-        return replaces, ""
-    by = connection.execute(select(patient.c.id).where(patient.c.key == merged_into)).scalar_one()
-    return replaces, f"Patient/{by}"
-
-
-def _links(connection: Connection, key: int) -> tuple[str, ...]:
-    link = patient_link.c
-    other = or_(
-        (link.one_key == key) & (patient.c.key == link.other_key),
-        (link.other_key == key) & (patient.c.key == link.one_key),
-    )
-    query = select(patient.c.id).join(patient_link, other).where(link.ended_at.is_(None))
-    return tuple(f"Patient/{id_}" for id_ in connection.execute(query.order_by(link.key)).scalars())
 
 
 def add_link(connection: Connection, keys: tuple[int, int], part_key: int, now: int) -> bool:

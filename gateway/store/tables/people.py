@@ -28,7 +28,7 @@ patient = Table(
     Column("postcode", String, nullable=False, default=""),
     Column("deceased", String, nullable=False, default=""),
     Column("record_class", String, nullable=False, default="nhs"),
-    Column("merged_into", ForeignKey("patient.key")),
+    Column("merged_into", ForeignKey("patient.key"), index=True),
     Column("clock", Instant, nullable=False, comment="of the newest demographics applied"),
     Column("changed_at", Instant, nullable=False),
     Column("source", String, nullable=False, server_default="", comment="who said the newest"),

@@ -31,6 +31,7 @@ def upgrade() -> None:
                   comment="no national number yet"),
     ):
         op.add_column("patient", column)
+    op.create_index(op.f("ix_patient_merged_into"), "patient", ["merged_into"], unique=False)
     op.create_index("ix_patient_birth_date", "patient", ["birth_date"], unique=False)
     op.create_index(op.f("ix_patient_family_letters"), "patient", ["family_letters"], unique=False)
     op.add_column("patient_identifier", sa.Column(

@@ -1,0 +1,1 @@
+"""How well, how fairly and how fast patients are matched, on an invented population."""
