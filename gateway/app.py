@@ -140,7 +140,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         settings = load_settings(os.environ)
         start_logging(settings)
     parts = open_parts(settings)
-    server = open_server(settings, parts.database, chi.ALIASES, now_micros)
+    server = open_server(settings, parts.database, chi.ALIASES, now_micros, parts.mappings)
     app = Flask("gateway", static_folder=None)
     app.extensions["gateway"] = parts
 

@@ -50,6 +50,7 @@ class Settings:
     held_alert_routine_minutes: int = 1440
     chi_system: str = CHI_SYSTEM
     chi_placeholders: tuple[str, ...] = ("1111111111",)
+    patient_clients: tuple[str, ...] = ()
     token_seconds: int = 300
     page_size: int = 50
     page_size_max: int = 500

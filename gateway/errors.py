@@ -30,6 +30,7 @@
     ├── Unauthorized                 401 login
     ├── Forbidden                    403 forbidden
     ├── VersionConflict              409 conflict
+    ├── PreconditionFailed           412 conflict
     ├── InvalidMapping               500 exception             a mapping folder, for the analyst
     └── InvalidSetting               500 exception             a setting, for the operator
 
@@ -248,6 +249,12 @@ class VersionConflict(GatewayError):
     """Somebody else changed this first."""
 
     status, issue, code = 409, "conflict", "206"
+
+
+class PreconditionFailed(GatewayError):
+    """A condition of the request does not hold."""
+
+    status, issue = 412, "conflict"
 
 
 class InvalidMapping(GatewayError):

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from gateway.config import Settings
 from gateway.oauth.bearer import Bearers
 from gateway.oauth.token import TokenEndpoint
+from gateway.serve.terminology import Terminology
 from gateway.store.audit import Journal
 from gateway.store.clients import shared_secret
 from gateway.store.database import Database, now_micros
 from gateway.store.files import Files
 from gateway.store.query import Rules
+from gateway.translate.mapping import Mappings
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class Server:
     bearers: Bearers
     tokens: TokenEndpoint
     rules: Rules
+    terminology: Terminology
     clock: Callable[[], int]
 
 
@@ -39,6 +42,7 @@ def open_server(
     database: Database,
     chi_aliases: Iterable[str],
     clock: Callable[[], int] = now_micros,
+    mappings: Mappings | None = None,
 ) -> Server:
     """Open what serving needs on a database whose schema is current."""
     with database.write() as connection:
@@ -58,5 +62,6 @@ def open_server(
         bearers=Bearers(database, clock),
         tokens=TokenEndpoint(database, token_url(settings), settings.token_seconds, clock),
         rules=rules,
+        terminology=Terminology(settings.fhir_base, mappings, settings.data / "profiles"),
         clock=clock,
     )

@@ -88,15 +88,17 @@ def test_every_refusal_is_an_operation_outcome(
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("PUT", "/fhir/Patient/alice"),
+        ("PUT", "/fhir/DiagnosticReport/a1"),
+        ("POST", "/fhir/Observation"),
+        ("PUT", "/fhir/Provenance?target=DiagnosticReport/a1"),
         ("DELETE", "/fhir/Patient/alice"),
-        ("POST", "/fhir/Patient"),
         ("PATCH", "/fhir/Patient/alice"),
-        ("POST", "/fhir/"),
         ("POST", "/fhir/Patient/alice/x/y/z"),
     ],
 )
-def test_nothing_is_written_over_fhir(client: FlaskClient, method: str, path: str) -> None:
+def test_what_laboratories_say_is_not_written_over_fhir(
+    client: FlaskClient, method: str, path: str
+) -> None:
     response = client.open(path, method=method)
     assert issue(response, 405)["code"] == "not-supported"
     assert "GET" in response.headers["Allow"]
@@ -123,12 +125,12 @@ def test_json_is_served_to_whom_it_is_acceptable(client: FlaskClient, accept: st
 @pytest.mark.parametrize(
     ("accept", "query"),
     [
-        ("application/fhir+xml", ""),
+        ("text/turtle", ""),
         ("application/fhir+json;q=0", ""),
-        ("*/*", "?_format=xml"),
+        ("*/*", "?_format=ttl"),
         ("application/fhir+json; fhirVersion=3.0", ""),
         ("application/json;q=x", ""),
-        ("application/json", "?_format=application/fhir%2Bxml"),
+        ("application/json", "?_format=text/html"),
     ],
 )
 def test_what_is_not_served_is_not_acceptable(client: FlaskClient, accept: str, query: str) -> None:

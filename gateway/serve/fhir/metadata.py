@@ -1,54 +1,104 @@
-"""What this server declares about itself: the search parameter table, as a CapabilityStatement."""
+"""What this server declares about itself: its routes and search parameters, as a statement."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gateway import __version__
 from gateway.fhir import capability as fhir
+from gateway.serve.fhir.formats import FORMATS
+from gateway.serve.fhir.registry import Route
 from gateway.serve.server import Server, token_url
 from gateway.store.dates import instant_text
-from gateway.store.parameters import COMMON, PARAMETERS, READ_ONLY, Kind, Parameter
+from gateway.store.parameters import COMMON, PARAMETERS, Kind, Parameter
 
-_READS = ("read", "vread", "history-instance")
-_FORMATS = ("json", "application/fhir+json")
+_SYSTEM = ("transaction", "batch", "search-system", "history-system")
 _COMMON_KINDS = {"_id": "token", "_lastUpdated": "date"}
 _NEEDS_SYSTEM = "Needs system|value: other identifiers may have the same digits."
 _CHAIN = "Can be chained to identifier, as system|value."
+_COMPARTMENT = "http://hl7.org/fhir/CompartmentDefinition/patient"
+NORMATIVE = frozenset({"Binary", "Observation", "Patient"})
+"""Types of ours that are normative in R4: what mode=normative tells of."""
 
 
-def statement(server: Server) -> dict[str, Any]:
+def statement(server: Server, routes: Sequence[Route]) -> dict[str, Any]:
     """Return the CapabilityStatement of this instance."""
-    types = [_searchable(type_) for type_ in sorted(PARAMETERS)]
-    types += [fhir.TypeSupport(type_, interactions=_READS) for type_ in sorted(READ_ONLY)]
+    types = sorted({type_ for route in routes for type_ in route.types})
     security = fhir.Security(token=token_url(server.settings), cors=True)
+    base = server.settings.base_url.rstrip("/")
+    here = [route for route in routes if not route.types]
     return fhir.capability(
         fhir.Server(
             base_url=server.settings.fhir_base,
             version=__version__,
             date=instant_text(server.clock()),
-            types=types,
+            types=[_type(type_, routes) for type_ in types],
             security=security,
-            formats=_FORMATS,
+            interactions=[code for code in _SYSTEM if code in {route.code for route in here}],
+            operations=_operations(here),
+            compartments=(_COMPARTMENT,) if _has(routes, "search-compartment") else (),
+            formats=FORMATS,
+            documentation=f"Every request of this server is described at {base}/docs/api",
         )
     )
 
 
-def _searchable(type_: str) -> fhir.TypeSupport:
-    own = PARAMETERS[type_]
-    searches = [fhir.SearchParameter(name, _COMMON_KINDS[name]) for name in COMMON]
-    searches += [
-        fhir.SearchParameter(parameter.name, parameter.kind.value, documentation=_note(parameter))
-        for parameter in own.values()
-    ]
-    references = [name for name, parameter in own.items() if parameter.kind is Kind.REFERENCE]
-    includes = [f"{type_}:{name}" for name in (*references, *(["*"] if references else []))]
-    return fhir.TypeSupport(
-        type_, interactions=(*_READS, "search-type"), searches=searches, includes=includes
+def _has(routes: Iterable[Route], code: str) -> bool:
+    return any(route.code == code for route in routes)
+
+
+def _type(type_: str, routes: Sequence[Route]) -> fhir.TypeSupport:
+    mine = [route for route in routes if type_ in route.types]
+    codes = dict.fromkeys(
+        route.code
+        for route in mine
+        if not route.code.startswith("$") and route.code != "search-compartment"
     )
+    searched = "search-type" in codes
+    return fhir.TypeSupport(
+        type_,
+        interactions=list(codes),
+        searches=_searches(type_) if searched else (),
+        includes=_includes(type_) if searched else (),
+        operations=_operations(mine),
+        stored="read" in codes,
+        conditional_create=any(route.conditional == "create" for route in mine),
+        conditional_update=any(route.conditional == "update" for route in mine),
+    )
+
+
+def _operations(routes: Iterable[Route]) -> list[fhir.Operation]:
+    found = {
+        route.code: fhir.Operation(route.code[1:], route.definition, route.summary)
+        for route in routes
+        if route.code.startswith("$")
+    }
+    return list(found.values())
+
+
+def _searches(type_: str) -> list[fhir.SearchParameter]:
+    made = [fhir.SearchParameter(name, _COMMON_KINDS[name]) for name in COMMON]
+    return made + [
+        fhir.SearchParameter(parameter.name, parameter.kind.value, documentation=_note(parameter))
+        for parameter in PARAMETERS[type_].values()
+    ]
+
+
+def _includes(type_: str) -> list[str]:
+    own = PARAMETERS[type_]
+    references = [name for name, parameter in own.items() if parameter.kind is Kind.REFERENCE]
+    return [f"{type_}:{name}" for name in (*references, *(["*"] if references else []))]
 
 
 def _note(parameter: Parameter) -> str:
     if parameter.patient:
         return _CHAIN
     return _NEEDS_SYSTEM if parameter.needs_system else ""
+
+
+def only_normative(full: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of a statement that is about normative types."""
+    rest = full["rest"][0]
+    kept = [one for one in rest["resource"] if one["type"] in NORMATIVE]
+    return {**full, "rest": [{**rest, "resource": kept}]}

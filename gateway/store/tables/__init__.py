@@ -20,6 +20,7 @@ from gateway.store.tables.filed import (
     resource_version,
     token,
     variant_occurrence,
+    written,
 )
 from gateway.store.tables.people import (
     patient,
@@ -64,4 +65,5 @@ __all__ = [
     "tally",
     "token",
     "variant_occurrence",
+    "written",
 ]

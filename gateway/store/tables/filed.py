@@ -118,6 +118,16 @@ resource = Table(
     Index("ix_resource_patient", "patient_key", "type", "updated_at", "key"),
     Index("ix_resource_type", "type", "updated_at", "key"),
     Index("ix_resource_newest", "type", "key"),
+    Index("ix_resource_updated", "updated_at", "key"),
+)
+
+written = Table(
+    "written",
+    metadata,
+    Column("resource_key", ForeignKey("resource.key"), primary_key=True),
+    Column("client", String, nullable=False, comment="who made it"),
+    Column("at", Instant, nullable=False),
+    comment="resources that were made over FHIR: all others are kept by messages",
 )
 
 resource_version = Table(
@@ -132,6 +142,7 @@ resource_version = Table(
     Column("deleted", Boolean, nullable=False),
     Column("file_digest", ForeignKey("file.digest")),
     Column("body", Text, nullable=False),
+    Index("ix_resource_version_updated", "updated_at", "resource_key", "version"),
     comment="earlier versions; the newest is in resource",
 )
 

@@ -1,0 +1,120 @@
+"""Searches of a type, and of a type in the compartment of a patient (R4 search.html)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, request
+
+from gateway.access.scopes import Access
+from gateway.errors import InvalidRequest, NotFound, UnsupportedMedia
+from gateway.fhir.outcome import outcome
+from gateway.fhir.subset import Summary
+from gateway.serve.fhir.bundle import Links, searchset
+from gateway.serve.fhir.formats import FORM
+from gateway.serve.fhir.registry import Asked, Route
+from gateway.serve.fhir.representation import PARAMETERS as SHOWN
+from gateway.serve.fhir.visit import Pairs, Visit, asked, pairs_of, preference
+from gateway.serve.server import Server
+from gateway.store import resources
+from gateway.store.database import Connection
+from gateway.store.parameters import PARAMETERS
+from gateway.store.query import Query, parse_query
+from gateway.store.search import Page, search
+
+_FORM_BYTES = 100_000
+COMPARTMENT = frozenset(
+    type_
+    for type_, rows in PARAMETERS.items()
+    if any(parameter.patient and parameter.name == "patient" for parameter in rows.values())
+)
+"""Types that the compartment of a patient has (CompartmentDefinition/patient)."""
+_ANY = (
+    Asked("_count", "Matches on a page, at most; 0 counts only.", "integer"),
+    Asked("_sort", "A date parameter or `_lastUpdated`, with `-` newest first."),
+    Asked("_include", "Type:parameter: what the matches refer to.", repeats=True),
+    Asked("_total", "`accurate`, `estimate` or `none`."),
+    Asked("_cursor", "Where the page begins: only as a `next` link says it."),
+)
+
+
+def search_routes() -> tuple[Route, ...]:
+    """Return the routes of searches."""
+    types = frozenset(PARAMETERS)
+    # Named, because a history of a Patient stands at the same place.
+    mine = f"/Patient/<id_>/<any({','.join(sorted(COMPARTMENT))}):type_>"
+    return (
+        Route("search-type", "GET", ("/<type_>",), _get, "Search resources of a type", types,
+              asked=_ANY),
+        Route("search-type", "POST", ("/<type_>/_search",), _post,
+              "The same, with the parameters in the body", types, asked=_ANY, body="form"),
+        Route("search-compartment", "GET", (mine,), _get,
+              "Search in the record of one patient", COMPARTMENT, asked=_ANY),
+        Route("search-compartment", "POST", (f"{mine}/_search",), _post,
+              "The same, with the parameters in the body", COMPARTMENT, asked=_ANY, body="form"),
+    )  # fmt: skip
+
+
+def _get(visit: Visit, type_: str, id_: str = "") -> Response:
+    return _search(visit, type_, id_, pairs_of(request.args))
+
+
+def _post(visit: Visit, type_: str, id_: str = "") -> Response:
+    if request.mimetype != FORM:
+        raise UnsupportedMedia(f"send the search as {FORM}")
+    request.max_content_length = _FORM_BYTES
+    return _search(visit, type_, id_, pairs_of(request.args) + pairs_of(request.form))
+
+
+def _search(visit: Visit, type_: str, id_: str, pairs: Pairs) -> Response:
+    visit.asked_for(pairs)
+    shown = asked(request.values)
+    with visit.server.database.read() as connection:
+        body, page = found_page(visit.server, visit.access, connection, type_, pairs, id_)
+    visit.noted(page.matches + page.included)
+    return visit.text(body, shown)
+
+
+def found_page(
+    server: Server,
+    access: Access,
+    connection: Connection,
+    type_: str,
+    pairs: Pairs,
+    patient_id: str = "",
+) -> tuple[str, Page]:
+    """Search, and write the page as a Bundle; `patient_id` narrows to one patient's record."""
+    if patient_id:
+        resources.read(connection, access, "Patient", patient_id)
+    strict = preference("handling") == "strict"
+    query = _query(server, type_, pairs, patient_id, strict=strict)
+    page = search(connection, access, query)
+    base = server.settings.fhir_base
+    url = f"{base}/Patient/{patient_id}/{type_}" if patient_id else f"{base}/{type_}"
+    own = query.pairs[:-1] if patient_id else query.pairs
+    links = Links(url, [*own, *(pair for pair in pairs if _shown_only(pair))], page.next)
+    return (
+        searchset(base, links, page.matches, page.included, page.total, _ignored(query.ignored)),
+        page,
+    )
+
+
+def _query(server: Server, type_: str, pairs: Pairs, patient_id: str, *, strict: bool) -> Query:
+    if type_ not in PARAMETERS:
+        raise NotFound("this server searches no such resource type")
+    given = [pair for pair in pairs if not _shown_only(pair)]
+    if patient_id:
+        given.append(("patient", patient_id))
+    return parse_query(type_, given, server.rules, strict=strict)
+
+
+def _shown_only(pair: tuple[str, str]) -> bool:
+    """Whether a parameter decides how the answer is shown, not what is found."""
+    return pair[0] in SHOWN and pair != ("_summary", Summary.COUNT)
+
+
+def _ignored(names: tuple[str, ...]) -> dict[str, Any] | None:
+    if not names:
+        return None
+    ignored = [InvalidRequest("was ignored: not supported", where=name) for name in names]
+    return outcome(ignored, severity="warning")
