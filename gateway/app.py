@@ -26,7 +26,8 @@ from gateway.receive.http import hl7_blueprint
 from gateway.receive.mllp import MllpListener
 from gateway.receive.status import status_blueprint
 from gateway.receive.tls import ServerTls, tls_files
-from gateway.serve.fhir.views import fhir_blueprint
+from gateway.serve.docs import docs_blueprint
+from gateway.serve.fhir.views import fhir_blueprint, fhir_routes
 from gateway.serve.health import health_blueprint
 from gateway.serve.metrics import metrics_blueprint
 from gateway.serve.server import open_server
@@ -157,6 +158,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         return source
 
     app.register_blueprint(fhir_blueprint(server))
+    app.register_blueprint(docs_blueprint(settings, fhir_routes()))
     app.register_blueprint(smart_blueprint(server))
     app.register_blueprint(health_blueprint(parts.database, settings.tls_certificate))
     app.register_blueprint(metrics_blueprint(parts.database, settings, now_micros))

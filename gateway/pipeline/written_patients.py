@@ -108,8 +108,8 @@ def _patient(content: Json) -> Patient:
         Identifier(one.get("value", ""), one.get("system", ""), place="Patient.identifier")
         for one in content.get("identifier", ())
     )
-    name = next(iter(content.get("name", ())), {})
-    address = next(iter(content.get("address", ())), {})
+    name: Json = next(iter(content.get("name", ())), {})
+    address: Json = next(iter(content.get("address", ())), {})
     deceased = content.get("deceasedDateTime", "")
     if "deceasedBoolean" in content:
         deceased = "true" if content["deceasedBoolean"] else "false"

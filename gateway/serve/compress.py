@@ -21,8 +21,7 @@ def compressed(response: Response) -> Response:
         response.direct_passthrough
         or response.status_code != 200
         or response.mimetype not in _TYPES
-        or not request.accept_encodings.quality("gzip")
-        or "gzip" not in request.accept_encodings
+        or not request.accept_encodings["gzip"]
         or (response.calculate_content_length() or 0) < _SMALLEST
     ):
         return response

@@ -51,7 +51,7 @@ def read_xml(
         root = etree.fromstring(raw, parser)
     except (etree.XMLSyntaxError, ValueError) as error:
         raise InvalidValue("is not well-formed XML") from error
-    if root.getroottree().docinfo.doctype:
+    if root.getroottree().docinfo.internalDTD is not None:
         raise InvalidValue("a document type declaration is not accepted")
     return _element(root, verbatim, 0)
 

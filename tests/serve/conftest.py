@@ -75,7 +75,7 @@ def grant(server: Server) -> Callable[..., dict[str, str]]:
     """Make a token with a scope; returns the header that carries it."""
 
     def granted(scope: str = "system/*.rs", seconds: int = 300) -> dict[str, str]:
-        client = register(server.database, "a test", "system/*.rs", {"keys": [KEY[1]]}, NOW)
+        client = register(server.database, "a test", "system/*.cruds", {"keys": [KEY[1]]}, NOW)
         now = server.clock()
         row = Token(client.id, scope, now, now + seconds * 1_000_000)
         with server.database.write() as connection:

@@ -333,7 +333,9 @@ def test_the_capabilities_are_open_and_every_search_declared_works(
                 f"/fhir/{type_}?_include={include}", headers={"Prefer": "handling=strict"}
             )
             assert response.status_code == 200
-    assert statement["format"] == ["json", "application/fhir+json"]
+    assert statement["format"] == [
+        "json", "xml", "application/fhir+json", "application/fhir+xml",
+    ]  # fmt: skip
     assert statement["rest"][0]["security"]["service"][0]["coding"][0]["code"] == "SMART-on-FHIR"
 
 

@@ -108,7 +108,8 @@ class Visit:
         headers |= {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
         answer.headers.update(headers)
         del answer.headers["Cache-Control"]  # one for every answer is added at the end
-        return answer.make_conditional(request, accept_ranges=True, complete_length=size)
+        answer.make_conditional(request, accept_ranges=True, complete_length=size)
+        return answer
 
 
 def enter(server: Server, interaction: str, target: str) -> Visit:
