@@ -23,11 +23,12 @@ from gateway.errors import (
 from gateway.fhir import terms
 from gateway.pipeline.references import literals, renamed
 from gateway.pipeline.written_patients import IndexKeeper
-from gateway.store import written
-from gateway.store.compartment import read_many
+from gateway.store import made
 from gateway.store.database import Connection
 from gateway.store.dates import instant_text
-from gateway.store.query import Rules, parse_query
+from gateway.store.asked import Rules
+from gateway.store.query import parse_query
+from gateway.store.referred import read_many
 from gateway.store.resources import NewVersion, Stored, read, save
 from gateway.store.search import search
 
@@ -82,7 +83,7 @@ class Writer:
 
         Raises PreconditionFailed when there are several, Forbidden, InvalidSearch.
         """
-        written.one_at_a_time(self.connection, f"{type_}?{condition}")
+        made.one_at_a_time(self.connection, f"{type_}?{condition}")
         pairs = parse_qsl(condition.partition("?")[2] or condition, keep_blank_values=True)
         query = parse_query(type_, pairs, self.rules, strict=True)
         if not query.conditions:
@@ -118,7 +119,7 @@ class Writer:
         self.access.require(type_, "u")
         if content.get("id") != id_:
             raise NotConformant("must be the id of the request", where=f"{type_}.id")
-        stands = written.standing(self.connection, self.access, type_, id_, "u")
+        stands = made.standing(self.connection, self.access, type_, id_, "u")
         if stands is None:
             raise NotAllowed("there is no such resource, and ids are given by this server")
         if if_match and if_match != f'W/"{stands.version}"':
@@ -159,10 +160,10 @@ class Writer:
         provenances = [self._provenance(one, (one.type, one.id) in created) for one in changed]
         save(self.connection, provenances, self.now)
         new = [done[place] for place in sorted(created) if place in done]
-        written.note_written(self.connection, new, self.access.client, self.now)
+        made.note_written(self.connection, new, self.access.client, self.now)
         return [
             Written(
-                plan.known or written.saved_text(self.connection, done[plan.type, plan.id]),
+                plan.known or made.saved_text(self.connection, done[plan.type, plan.id]),
                 plan.created,
             )
             for plan in plans
@@ -181,7 +182,7 @@ class Writer:
                 read(self.connection, self.access, "Patient", id_)
         except (Forbidden, NotFound) as error:
             raise NotConformant("names no patient that is here", where=where) from error
-        return written.whose(self.connection, id_)
+        return made.whose(self.connection, id_)
 
     def _version(
         self, type_: str, id_: str, content: Json, key: int, record_class: str

@@ -14,16 +14,17 @@ from gateway.fhir.reading import read_text
 from gateway.fhir.terms import Json
 from gateway.serve.fhir.body import resource_sent
 from gateway.serve.fhir.bundle import Links, searchset
-from gateway.serve.fhir.reads import since
+from gateway.serve.fhir.reads import instant
 from gateway.serve.fhir.registry import Asked, Route
 from gateway.serve.fhir.visit import Visit, number, pairs_of
 from gateway.serve.terminology import given
-from gateway.store import compartment, resources
+from gateway.store import resources
+from gateway.store.compartment import everything
 from gateway.store.database import Connection
 from gateway.store.dates import instant_text
 from gateway.store.files import stored_size
 from gateway.store.parameters import TYPES
-from gateway.store.position import read_position, write_position
+from gateway.store.referred import read_many
 from gateway.store.resources import Stored
 
 _DEFINITIONS = "http://hl7.org/fhir/OperationDefinition/"
@@ -82,30 +83,17 @@ def _everything(visit: Visit, id_: str) -> Response:
     shown = visit.representation()
     pairs = [(name, value) for name, value in pairs_of(request.args) if name != "_cursor"]
     visit.asked_for(pairs)
-    server, types = visit.server, _types()
-    question = [visit.access.client, "$everything", id_, request.args.get("_since", ""), *types]
-    secret = server.rules.secret
-    after = read_position(secret, question, request.args.get("_cursor", ""))
-    most = server.settings.page_size_max
-    count = number("_count", most, most) or 1
+    server, most = visit.server, visit.server.settings.page_size_max
+    types = tuple(filter(None, request.args.get("_type", "").split(",")))
     with server.database.read() as connection:
-        found, place = compartment.everything(
-            connection, visit.access, id_, types, since(), count, *after
-        )
-    visit.noted(found)
+        page = everything(
+            connection, visit.access, id_, server.rules, types=types, since=instant("_since"),
+            count=number("_count", most, most), cursor=request.args.get("_cursor", ""),
+        )  # fmt: skip
+    visit.noted(page.matches)
     base = server.settings.fhir_base
-    following = write_position(secret, question, [place]) if place else ""
-    links = Links(f"{base}/Patient/{id_}/$everything", pairs, following)
-    total = len(found) if not (place or after) else None
-    return visit.text(searchset(base, links, found, total=total), shown)
-
-
-def _types() -> tuple[str, ...]:
-    asked = tuple(sorted(set(filter(None, request.args.get("_type", "").split(",")))))
-    if unknown := set(asked) - TYPES:
-        text = "this server has no such resource type" if unknown else ""
-        raise InvalidRequest(text, where="_type")
-    return asked
+    links = Links(f"{base}/Patient/{id_}/$everything", pairs, page.next)
+    return visit.text(searchset(base, links, page.matches, total=page.total), shown)
 
 
 # -- a report as a document -----------------------------------------------------------------
@@ -134,7 +122,7 @@ def _referred(visit: Visit, connection: Connection, report: Stored) -> list[Stor
         wanted = {place for one in layer for place in _places(one)} - known
         for type_ in sorted({type_ for type_, _ in wanted}):
             visit.access.require(type_, "r")
-        layer = compartment.read_many(connection, visit.access, wanted)
+        layer = read_many(connection, visit.access, wanted)
         if len(layer) < len(wanted):
             raise Forbidden("a part of this report may not be read: it makes no document")
         known |= wanted

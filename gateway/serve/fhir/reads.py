@@ -10,13 +10,13 @@ from gateway.serve.fhir.bundle import Links, history
 from gateway.serve.fhir.registry import Asked, Route
 from gateway.serve.fhir.visit import Visit, number, pairs_of
 from gateway.store import resources
-from gateway.store.dates import FIRST, interval
+from gateway.store.dates import interval
 from gateway.store.history import history_of
 from gateway.store.parameters import TYPES
-from gateway.store.position import read_position, write_position
 
 _PAGE = (
     Asked("_since", "Only versions filed at or after this instant."),
+    Asked("_at", "Only versions that were the newest at some time of this date."),
     Asked("_count", "Versions on a page, at most.", "integer"),
     Asked("_cursor", "Where the page begins: only as a `next` link says it."),
 )
@@ -72,24 +72,28 @@ def _history_of(visit: Visit, type_: str = "") -> Response:
     pairs = [(name, value) for name, value in pairs_of(request.args) if name != "_cursor"]
     visit.asked_for(pairs)
     server = visit.server
-    question = [visit.access.client, "_history", type_, request.args.get("_since", "")]
-    secret = server.rules.secret
-    after = read_position(secret, question, request.args.get("_cursor", ""))
-    count = number("_count", server.settings.page_size, server.settings.page_size_max) or 1
+    count = number("_count", server.settings.page_size, server.settings.page_size_max)
     with server.database.read() as connection:
-        found, place = history_of(connection, visit.access, type_, since(), count, after)
-    visit.noted_versions(found)
+        page = history_of(
+            connection, visit.access, type_ or None, server.rules, since=instant("_since"),
+            at=_span("_at"), count=count, cursor=request.args.get("_cursor", ""),
+        )  # fmt: skip
+    visit.noted_versions(page.matches)
     base = server.settings.fhir_base
     url = "/".join(part for part in (base, type_, "_history") if part)
-    following = write_position(secret, question, place) if place else ""
-    total = len(found) if not (place or after) else None
-    return visit.text(history(base, Links(url, pairs, following), found, total), shown)
+    links = Links(url, pairs, page.next)
+    return visit.text(history(base, links, page.matches, page.total), shown)
 
 
-def since() -> int:
-    """Return the instant that `_since` names, in microseconds; raises InvalidRequest."""
-    text = request.args.get("_since", "").replace(" ", "+")
+def instant(name: str) -> int | None:
+    """Return the first microsecond that a parameter means; raises InvalidRequest."""
+    span = _span(name)
+    return span[0] if span else None
+
+
+def _span(name: str) -> tuple[int, int] | None:
+    text = request.args.get(name, "").replace(" ", "+")
     try:
-        return interval(text)[0] if text else FIRST
+        return interval(text) if text else None
     except InvalidValue as error:
-        raise InvalidRequest(error.text, where="_since") from error
+        raise InvalidRequest(error.text, where=name) from error

@@ -60,7 +60,7 @@ class Visit:
         """Keep which resources are handed over, for the journal."""
         self.returned += [f"{one.type}/{one.id}" for one in found]
 
-    def noted_versions(self, found: list[Stored]) -> None:
+    def noted_versions(self, found: list[Stored] | tuple[Stored, ...]) -> None:
         """Keep which versions are handed over, for the journal."""
         self.returned += [f"{one.type}/{one.id}/_history/{one.version}" for one in found]
 

@@ -118,7 +118,6 @@ resource = Table(
     Index("ix_resource_patient", "patient_key", "type", "updated_at", "key"),
     Index("ix_resource_type", "type", "updated_at", "key"),
     Index("ix_resource_newest", "type", "key"),
-    Index("ix_resource_updated", "updated_at", "key"),
 )
 
 written = Table(
@@ -142,7 +141,6 @@ resource_version = Table(
     Column("deleted", Boolean, nullable=False),
     Column("file_digest", ForeignKey("file.digest")),
     Column("body", Text, nullable=False),
-    Index("ix_resource_version_updated", "updated_at", "resource_key", "version"),
     comment="earlier versions; the newest is in resource",
 )
 

@@ -1,10 +1,10 @@
-"""What was made over FHIR; histories of a type and of everything by their instants."""
+"""What was made over FHIR."""
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0008"
-down_revision = "0002"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
@@ -21,6 +21,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("resource_key", name=op.f("pk_written")),
         comment="resources that were made over FHIR: all others are kept by messages",
     )
-    op.create_index("ix_resource_updated", "resource", ["updated_at", "key"], unique=False)
-    op.create_index("ix_resource_version_updated", "resource_version",
-                    ["updated_at", "resource_key", "version"], unique=False)
