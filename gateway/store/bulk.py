@@ -13,7 +13,9 @@ from sqlalchemy.sql import ColumnElement
 
 from gateway.store import prepared
 
-_POSTGRES_TYPES = {"BIGINT": "bigint", "SMALLINT": "smallint", "INTEGER": "bigint"}
+_POSTGRES_TYPES = {
+    "BIGINT": "bigint", "SMALLINT": "smallint", "INTEGER": "bigint", "DOUBLE": "double precision",
+}  # fmt: skip
 
 
 def insert_rows(

@@ -20,7 +20,13 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 
-from gateway.errors import InvalidSetting, StoreUnavailable, VersionConflict
+from gateway.errors import (
+    GatewayError,
+    InvalidSetting,
+    StoreUnavailable,
+    TooCostly,
+    VersionConflict,
+)
 
 __all__ = ["Connection", "Database", "now_micros"]
 
@@ -34,6 +40,11 @@ _SQLITE_PRAGMAS = (
 )
 # PostgreSQL: serialization_failure, deadlock_detected. The same work succeeds when tried again.
 _LOST_TO_ANOTHER = frozenset({"40001", "40P01"})
+# PostgreSQL: query_canceled, which only the time limit of a search does.
+_TOO_LONG = ("57014", "SQLITE_INTERRUPT")
+SEARCH_SECONDS = 10.0
+_STEPS = 100_000
+"""SQLite looks at the clock after so many steps of its machine, some milliseconds."""
 
 
 def now_micros() -> int:
@@ -53,12 +64,16 @@ class Database:
         self._lock_file: int | None = None
         self._own: list[Any] = []
         self._engine = self._create()
+        # SQLite limits each search itself: see `search`.
+        self._searcher = self._engine if self.is_sqlite else self._create(SEARCH_SECONDS)
         self._writer: Engine = self._create_writer()
 
-    def _create(self) -> Engine:
+    def _create(self, seconds: float = 0) -> Engine:
         if not self.is_sqlite:
+            limit = f"-c statement_timeout={int(seconds * 1000)}"
             return create_engine(
                 self._postgres_url(),
+                connect_args={"options": limit} if seconds else {},
                 hide_parameters=True,
                 isolation_level="AUTOCOMMIT",
                 pool_size=20,
@@ -98,6 +113,24 @@ class Database:
         """Open a connection for queries; raises StoreUnavailable."""
         with _translated(), self._engine.connect() as connection:
             yield connection
+
+    @contextmanager
+    def search(self, seconds: float = SEARCH_SECONDS) -> Iterator[Connection]:
+        """Open a connection for searches; raises TooCostly for one that takes too long.
+
+        On PostgreSQL each statement has SEARCH_SECONDS, on SQLite all together have `seconds`.
+        """
+        with _translated(), self._searcher.connect() as connection:
+            if not self.is_sqlite:
+                yield connection
+                return
+            driver: Any = connection.connection.driver_connection
+            end = time.monotonic() + seconds
+            driver.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+            try:
+                yield connection
+            finally:
+                driver.set_progress_handler(None, 0)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -187,6 +220,7 @@ class Database:
             connection.close()
         self._own.clear()
         self._engine.dispose()
+        self._searcher.dispose()
         self._writer.dispose()
         if self._lock_file is not None:
             os.close(self._lock_file)
@@ -200,10 +234,8 @@ def _translated() -> Iterator[None]:
     except IntegrityError as error:
         raise VersionConflict from error
     except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", "") in _LOST_TO_ANOTHER:
-            raise VersionConflict from error
-        if isinstance(error, OperationalError) or error.connection_invalidated:
-            raise StoreUnavailable from error
+        if meant := _meant(error):
+            raise meant from error
         raise
     except OSError as error:
         raise StoreUnavailable from error
@@ -211,6 +243,17 @@ def _translated() -> Iterator[None]:
         if "QueuePool limit" in str(error):
             raise StoreUnavailable from error
         raise
+
+
+def _meant(error: DBAPIError) -> GatewayError | None:
+    state = getattr(error.orig, "sqlstate", "") or getattr(error.orig, "sqlite_errorname", "")
+    if state in _LOST_TO_ANOTHER:
+        return VersionConflict()
+    if state in _TOO_LONG:
+        return TooCostly("the search takes too long")
+    if isinstance(error, OperationalError) or error.connection_invalidated:
+        return StoreUnavailable()
+    return None
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:

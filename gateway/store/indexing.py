@@ -1,137 +1,37 @@
-"""Search values: what `parameters` names, found in a resource's content, written as index rows.
-
-`values` is pure: content in, tokens, references and date intervals out. `write_index` gives
-them database keys.
-"""
+"""Search values written as index rows: `extraction` finds them, here they get database keys."""
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select
+import orjson
+from sqlalchemy import Connection, Table, delete, select
 
-from gateway.errors import Hold, IdentityHold, InvalidValue, NotConformant, VersionConflict
+from gateway.errors import Hold, IdentityHold, NotConformant, VersionConflict
 from gateway.store.bulk import among, insert_rows
-from gateway.store.dates import FIRST, LAST, interval
-from gateway.store.parameters import Kind, Parameter, indexed
+from gateway.store.extraction import Values, token_hashes, values
 from gateway.store.tables import (
     index_date,
+    index_pair,
+    index_quantity,
     index_reference,
+    index_string,
     index_token,
     patient,
     resource,
     token,
 )
 
-_ID = re.compile(r"[A-Za-z0-9.-]{1,64}", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Values:
-    """The search values of one resource.
-
-    `tokens` are literals as `token_literal` writes them; `references` are
-    (parameter number, element path, type, id); `dates` are (parameter number, low, high).
-    """
-
-    tokens: frozenset[str]
-    references: frozenset[tuple[int, str, str, str]]
-    dates: frozenset[tuple[int, int, int]]
-
-
-def values(type_: str, content: Mapping[str, Any]) -> Values:
-    """Extract every indexed value; raises InvalidValue with the place of a bad date."""
-    tokens: set[str] = set()
-    references: set[tuple[int, str, str, str]] = set()
-    dates: set[tuple[int, int, int]] = set()
-    for parameter in indexed(type_):
-        for path in parameter.paths:
-            for value in at(content, path):
-                if parameter.kind is Kind.TOKEN:
-                    tokens.update(_tokens(parameter, value))
-                elif parameter.kind is Kind.DATE:
-                    dates.add((parameter.number, *_dates(f"{type_}.{path}", value)))
-                elif found := local_reference(value.get("reference", "")):
-                    references.add((parameter.number, path, *found))
-    return Values(frozenset(tokens), frozenset(references), frozenset(dates))
-
-
-def at(content: Any, path: str) -> Iterator[Any]:
-    """Yield every value at an element path, through lists."""
-    first, _, rest = path.partition(".")
-    value = content.get(first)
-    if value is None:
-        return
-    for item in value if isinstance(value, list) else (value,):
-        if not rest:
-            yield item
-        elif isinstance(item, dict):
-            yield from at(item, rest)
-
-
-def token_literal(parameter: Parameter, code: str, system: str | None = None) -> str:
-    """Write one token as it is hashed; without a system it stands for the code in any system."""
-    literal = f"{parameter.number}\x1f{code}"
-    return literal if system is None else f"{literal}\x1f{system}"
-
-
-def token_hashes(literal: str) -> tuple[int, int]:
-    """Return the place of a literal in the token table, and where it goes if that is taken."""
-    digest = hashlib.sha256(literal.encode()).digest()
-    # 63 bits: the sign bit stays clear, because a negative key sorts first.
-    return (
-        int.from_bytes(digest[:8], "big") >> 1,
-        int.from_bytes(digest[8:16], "big") >> 1,
-    )
-
-
-def is_id(text: str) -> bool:
-    """Whether the text can be the id of a resource."""
-    return _ID.fullmatch(text) is not None
-
-
-def local_reference(text: str) -> tuple[str, str] | None:
-    """Split a relative reference `Type/id`; None for anything else."""
-    type_, slash, id_ = text.partition("/")
-    return (type_, id_) if slash and type_.isalpha() and id_ and "/" not in id_ else None
-
-
-def _tokens(parameter: Parameter, value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        # A code has one system, fixed by its binding: one row is enough.
-        yield token_literal(parameter, value)
-        return
-    for system, code in _codings(value):
-        yield token_literal(parameter, code, system)
-        yield token_literal(parameter, code)
-
-
-def _codings(value: Any) -> Iterator[tuple[str, str]]:
-    if not isinstance(value, dict):
-        return
-    if "coding" in value:
-        for coding in value["coding"]:
-            yield from _codings(coding)
-    elif code := value.get("value") or value.get("code"):
-        yield value.get("system", ""), code
-
-
-def _dates(where: str, value: Any) -> tuple[int, int]:
-    try:
-        if isinstance(value, str):
-            return interval(value)
-        low = interval(value["start"])[0] if "start" in value else FIRST
-        high = interval(value["end"])[1] if "end" in value else LAST
-    except InvalidValue as error:
-        raise InvalidValue(error.text, where=where) from error
-    return low, high
-
-
-# -- rows -----------------------------------------------------------------------------------
+_BATCH = 500
+_OWNERS = (
+    index_token.c.resource_key,
+    index_reference.c.source_key,
+    index_date.c.resource_key,
+    index_string.c.resource_key,
+    index_pair.c.resource_key,
+    index_quantity.c.resource_key,
+)
 
 
 class Entry(NamedTuple):
@@ -156,13 +56,76 @@ def write_index(connection: Connection, entries: Sequence[Entry]) -> None:
     to another patient.
     """
     found = [(entry, values(entry.type, entry.content)) for entry in entries if entry.content]
-    hashes = _token_rows(connection, {text for _, value in found for text in value.tokens})
-    tokens = [(hashes[text], entry.key) for entry, value in found for text in value.tokens]
-    insert_rows(connection, index_token, tokens)
     known = {(e.type, e.id): _Target(e.key, e.patient_key) for e in entries}
-    insert_rows(connection, index_reference, _reference_rows(connection, found, known))
-    dates = [(entry.key, *date) for entry, value in found for date in value.dates]
-    insert_rows(connection, index_date, dates)
+    _insert(connection, found, _reference_rows(connection, found, known))
+
+
+def index_all(connection: Connection) -> None:
+    """Add the index rows that are missing, of every resource, some hundreds at a time.
+
+    What refers to a resource that is not stored was filed when nobody searched by that
+    reference: it stays, and is not found by it.
+    """
+    after = 0
+    columns = (
+        resource.c.key,
+        resource.c.type,
+        resource.c.id,
+        resource.c.patient_key,
+        resource.c.body,
+    )
+    query = select(*columns).where(~resource.c.deleted).order_by(resource.c.key).limit(_BATCH)
+    while rows := connection.execute(query.where(resource.c.key > after)).all():
+        found = [(Entry(*row[:4], None), values(row.type, orjson.loads(row.body))) for row in rows]
+        places = {ref[2:] for _, value in found for ref in value.references}
+        targets = _targets(connection, places)
+        references = [
+            (entry.key, ref[0], targets[ref[2:]].key)
+            for entry, value in found
+            for ref in value.references
+            if ref[2:] in targets
+        ]
+        _insert(connection, found, references, skip=True)
+        after = rows[-1].key
+
+
+def _insert(
+    connection: Connection,
+    found: Sequence[tuple[Entry, Values]],
+    references: Sequence[tuple[int, int, int]],
+    *,
+    skip: bool = False,
+) -> None:
+    literals: set[str] = set().union(*(value.literals() for _, value in found))
+    hashes = {"": 0, **_token_rows(connection, literals)}
+    rows: dict[Table, list[tuple[Any, ...]]] = {
+        index_token: [(hashes[text], entry.key) for entry, v in found for text in v.tokens],
+        index_reference: list(references),
+        index_date: [(entry.key, *date) for entry, v in found for date in v.dates],
+        index_string: [
+            (number, text, entry.key, exact)
+            for entry, v in found
+            for number, text, exact in v.strings
+        ],
+        index_pair: [
+            (hashes[c.bare], entry.key, hashes[w.bare], hashes[c.full], hashes[w.full])
+            for entry, v in found
+            for c, w in v.pairs
+        ],
+        index_quantity: [
+            (entry.key, q.number, q.low, q.high, *(hashes[text] for text in (*q.unit, *q.code)))
+            for entry, v in found
+            for q in v.quantities
+        ],
+    }
+    for table, listed in rows.items():
+        insert_rows(connection, table, listed, skip=skip)
+
+
+def clear_index(connection: Connection, keys: Sequence[int]) -> None:
+    """Delete every index row of resources."""
+    for column in _OWNERS:
+        connection.execute(delete(column.table).where(among(connection, column, keys)))
 
 
 def _token_rows(connection: Connection, literals: set[str]) -> dict[str, int]:

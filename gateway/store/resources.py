@@ -19,7 +19,6 @@ from sqlalchemy import (
     Dialect,
     Row,
     bindparam,
-    delete,
     insert,
     select,
     update,
@@ -38,17 +37,12 @@ from gateway.errors import (
 )
 from gateway.store.bulk import among
 from gateway.store.dates import instant_text
+from gateway.store.extraction import is_id
 from gateway.store.guard import guard
-from gateway.store.indexing import Entry, is_id, write_index
+from gateway.store.indexing import Entry, clear_index, write_index
 from gateway.store.parameters import SHARED, TYPES
 from gateway.store.prepared import Prepared, given, prepare
-from gateway.store.tables import (
-    index_date,
-    index_reference,
-    index_token,
-    resource,
-    resource_version,
-)
+from gateway.store.tables import resource, resource_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +85,9 @@ class Stored(NamedTuple):
     file_digest: str | None
     body: str
 
+
+STORED = tuple(resource.c[name] for name in Stored._fields)
+"""The columns of `Stored`, of the newest version."""
 
 _NOTED = "gateway_noted"
 
@@ -271,12 +268,7 @@ def _update(connection: Connection, plans: Sequence[_Plan]) -> None:
             for key, plan in zip(keys, plans, strict=True)
         ],
     )
-    for column in (
-        index_token.c.resource_key,
-        index_reference.c.source_key,
-        index_date.c.resource_key,
-    ):
-        connection.execute(delete(column.table).where(among(connection, column, keys)))
+    clear_index(connection, keys)
 
 
 # -- read -----------------------------------------------------------------------------------
@@ -327,13 +319,10 @@ def _present(row: Any) -> Stored:
     return Stored._make(row)
 
 
-_COLUMNS = tuple(resource.c[name] for name in Stored._fields)
-
-
 @lru_cache(maxsize=1024)
 def _reading(dialect: Dialect, access: Shape) -> Prepared:
     statement = (
-        select(*_COLUMNS)
+        select(*STORED)
         .where(resource.c.type == given("type"), resource.c.id == given("id"))
         .where(guard(access, "r", resource))
     )

@@ -10,7 +10,7 @@ from fhirpathpy.models import models
 
 from gateway.errors import InvalidValue
 from gateway.store.dates import LAST, instant_text, interval
-from gateway.store.indexing import at, values
+from gateway.store.extraction import at, values
 from gateway.store.parameters import PARAMETERS, Kind, Parameter
 
 _NUMBERS = "DocumentReference.masterIdentifier | DocumentReference.identifier"

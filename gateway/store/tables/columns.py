@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Integer, MetaData
+from sqlalchemy import BigInteger, Column, Integer, MetaData, String
 
 metadata = MetaData(
     naming_convention={
@@ -16,6 +16,8 @@ metadata = MetaData(
 # SQLite only auto-numbers a column whose type is exactly INTEGER.
 Key = BigInteger().with_variant(Integer(), "sqlite")
 Instant = BigInteger()
+# Text that is searched by its beginning: both databases order it by code point.
+Ordered = String().with_variant(String(collation="C"), "postgresql")
 
 
 def new_key() -> Column[int]:

@@ -6,6 +6,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -17,7 +18,7 @@ from sqlalchemy import (
     false,
 )
 
-from gateway.store.tables.columns import Instant, Key, metadata, new_key
+from gateway.store.tables.columns import Instant, Key, Ordered, metadata, new_key
 
 report = Table(
     "report",
@@ -141,6 +142,7 @@ resource_version = Table(
     Column("deleted", Boolean, nullable=False),
     Column("file_digest", ForeignKey("file.digest")),
     Column("body", Text, nullable=False),
+    Index("ix_resource_version_updated", "updated_at", "resource_key", "version"),
     comment="earlier versions; the newest is in resource",
 )
 
@@ -177,6 +179,44 @@ index_date = Table(
     Column("low", Instant, primary_key=True, comment="first instant meant"),
     Column("high", Instant, primary_key=True, comment="first instant no longer meant"),
     Index("ix_index_date_low", "parameter", "low", "resource_key", "high"),
+    sqlite_with_rowid=False,
+)
+
+index_string = Table(
+    "index_string",
+    metadata,
+    Column("parameter", SmallInteger, primary_key=True),
+    Column("text", Ordered, primary_key=True, comment="without case and accents; its beginning"),
+    Column("resource_key", ForeignKey("resource.key"), primary_key=True, index=True),
+    Column("exact", BigInteger, primary_key=True, comment="hash of the text as it was written"),
+    sqlite_with_rowid=False,
+)
+
+index_pair = Table(
+    "index_pair",
+    metadata,
+    Column("first", BigInteger, primary_key=True, comment="token of the code, of any system"),
+    Column("resource_key", ForeignKey("resource.key"), primary_key=True, index=True),
+    Column("second", BigInteger, primary_key=True, comment="of the value that has this code"),
+    Column("first_system", BigInteger, primary_key=True, comment="the same tokens, with system"),
+    Column("second_system", BigInteger, primary_key=True),
+    Index("ix_index_pair_second", "second", "resource_key", "first"),
+    sqlite_with_rowid=False,
+    comment="codes with their coded values; 0 where there is none",
+)
+
+index_quantity = Table(
+    "index_quantity",
+    metadata,
+    Column("resource_key", ForeignKey("resource.key"), primary_key=True),
+    Column("parameter", SmallInteger, primary_key=True),
+    Column("low", Double, primary_key=True),
+    Column("high", Double, primary_key=True, comment="the same, unless it says less or more than"),
+    Column("unit", BigInteger, primary_key=True, comment="token of the unit, of any system"),
+    Column("unit_system", BigInteger, primary_key=True, comment="the same, with system"),
+    Column("first", BigInteger, primary_key=True, comment="tokens of the code it is the value of"),
+    Column("first_system", BigInteger, primary_key=True),
+    Index("ix_index_quantity_low", "parameter", "first", "low", "resource_key"),
     sqlite_with_rowid=False,
 )
 
