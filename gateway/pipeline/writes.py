@@ -24,9 +24,9 @@ from gateway.fhir import terms
 from gateway.pipeline.references import literals, renamed
 from gateway.pipeline.written_patients import IndexKeeper
 from gateway.store import made
+from gateway.store.asked import Rules
 from gateway.store.database import Connection
 from gateway.store.dates import instant_text
-from gateway.store.asked import Rules
 from gateway.store.query import parse_query
 from gateway.store.referred import read_many
 from gateway.store.resources import NewVersion, Stored, read, save

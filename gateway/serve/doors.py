@@ -41,11 +41,11 @@ DOORS: Mapping[tuple[str, str], Door] = {
     ("GET", "/hl7/notices"): Door(
         "HL7 v2", "What was filed, held or rejected since",
         asked=(("after", "of the last answer"),)),
-    ("GET", "/health/live"): Door("Operation", "Is the process alive", "text/plain", token=False),
-    ("GET", "/health/ready"): Door("Operation", "Can it serve", "text/plain", token=False),
-    ("GET", "/metrics"): Door("Operation", "Counters for Prometheus", "text/plain", token=False),
-    ("GET", "/openapi.json"): Door("Operation", "This description, for programs", token=False),
-    ("GET", "/docs/api"): Door("Operation", "This description, for people", "text/html",
+    ("GET", "/health/live"): Door("Server", "Is the process alive", "text/plain", token=False),
+    ("GET", "/health/ready"): Door("Server", "Can it serve", "text/plain", token=False),
+    ("GET", "/metrics"): Door("Server", "Counters for Prometheus", "text/plain", token=False),
+    ("GET", "/openapi.json"): Door("Server", "This description, for programs", token=False),
+    ("GET", "/docs/api"): Door("Server", "This description, for people", "text/html",
                                token=False),
-    ("GET", "/docs/api.css"): Door("Operation", "The style of that page", "text/css", token=False),
+    ("GET", "/docs/api.css"): Door("Server", "The style of that page", "text/css", token=False),
 }  # fmt: skip

@@ -9,8 +9,8 @@ from typing import Any
 from gateway import __version__
 from gateway.serve.doors import DOORS, Door
 from gateway.serve.fhir.formats import FORM, JSON, XML
+from gateway.serve.fhir.metadata import parameters
 from gateway.serve.fhir.registry import Asked, Route
-from gateway.store.parameters import COMMON, PARAMETERS
 
 Json = dict[str, Any]
 
@@ -83,10 +83,8 @@ def _of_route(route: Route, path: str, type_: str) -> Json:
 
 
 def _searched(type_: str) -> Iterator[Asked]:
-    for name in COMMON:
-        yield Asked(name, "As for every type.", repeats=True)
-    for name, parameter in PARAMETERS.get(type_, {}).items():
-        yield Asked(name, f"A {parameter.kind.value} parameter.", repeats=True)
+    for name, kind, note in parameters(type_):
+        yield Asked(name, f"A {kind} parameter. {note}".strip(), repeats=True)
 
 
 def _in_path(path: str, route: Route) -> list[Json]:

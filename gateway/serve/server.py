@@ -9,11 +9,11 @@ from gateway.config import Settings
 from gateway.oauth.bearer import Bearers
 from gateway.oauth.token import TokenEndpoint
 from gateway.serve.terminology import Terminology
+from gateway.store.asked import Rules
 from gateway.store.audit import Journal
 from gateway.store.clients import shared_secret
 from gateway.store.database import Database, now_micros
 from gateway.store.files import Files
-from gateway.store.query import Rules
 from gateway.translate.mapping import Mappings
 
 
@@ -47,12 +47,14 @@ def open_server(
     """Open what serving needs on a database whose schema is current."""
     with database.write() as connection:
         secret = shared_secret(connection, "search-cursor")
+    terminology = Terminology(settings.fhir_base, mappings, settings.data / "profiles")
     rules = Rules(
         base=settings.fhir_base,
         secret=secret,
         aliases=dict.fromkeys(chi_aliases, settings.chi_system),
         page_size=settings.page_size,
         page_size_max=settings.page_size_max,
+        expand=terminology.codes,
     )
     return Server(
         settings=settings,
@@ -62,6 +64,6 @@ def open_server(
         bearers=Bearers(database, clock),
         tokens=TokenEndpoint(database, token_url(settings), settings.token_seconds, clock),
         rules=rules,
-        terminology=Terminology(settings.fhir_base, mappings, settings.data / "profiles"),
+        terminology=terminology,
         clock=clock,
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gateway.errors import NotFound
+from gateway.errors import InvalidRequest, NotFound
 from gateway.fhir.coded import Mapped, codes_of, expansion, table_value_set, translation
 from gateway.fhir.conformance.finding import Finding
 from gateway.fhir.conformance.package import load_definitions
@@ -63,6 +63,14 @@ class Terminology:
                     raise NotFound("this value set is not installed", where="url")
                 found, codes = value_set, codes_of(definitions, url)
         return expansion(found, codes, timestamp, words=words, count=count, offset=offset)
+
+    def codes(self, url: str) -> list[tuple[str, str]] | None:
+        """Return (system, code) of a value set, as `:in` asks; None where it cannot be told."""
+        try:
+            listed = self.expand(url, "", "", None, 0)["expansion"].get("contains", [])
+        except (NotFound, InvalidRequest):
+            return None
+        return [(one.get("system", ""), one["code"]) for one in listed]
 
     def findings(self, resource: Any, profiles: Sequence[str]) -> list[Finding]:
         """Return all there is to say about a resource; raises NotFound for an unknown profile."""

@@ -11,12 +11,12 @@ from gateway.serve.fhir.formats import FORMATS
 from gateway.serve.fhir.registry import Route
 from gateway.serve.server import Server, token_url
 from gateway.store.dates import instant_text
-from gateway.store.parameters import COMMON, PARAMETERS, Kind, Parameter
+from gateway.store.parameters import COMMON, EVERYWHERE, PARAMETERS, Kind, Parameter
 
 _SYSTEM = ("transaction", "batch", "search-system", "history-system")
 _COMMON_KINDS = {"_id": "token", "_lastUpdated": "date"}
 _NEEDS_SYSTEM = "Needs system|value: other identifiers may have the same digits."
-_CHAIN = "Can be chained to identifier, as system|value."
+_CHAIN = "Whose record it is; chained to identifier, it needs system|value."
 _COMPARTMENT = "http://hl7.org/fhir/CompartmentDefinition/patient"
 NORMATIVE = frozenset({"Binary", "Observation", "Patient"})
 """Types of ours that are normative in R4: what mode=normative tells of."""
@@ -61,6 +61,7 @@ def _type(type_: str, routes: Sequence[Route]) -> fhir.TypeSupport:
         interactions=list(codes),
         searches=_searches(type_) if searched else (),
         includes=_includes(type_) if searched else (),
+        reverse_includes=_reverse_includes(type_) if searched else (),
         operations=_operations(mine),
         stored="read" in codes,
         conditional_create=any(route.conditional == "create" for route in mine),
@@ -78,17 +79,31 @@ def _operations(routes: Iterable[Route]) -> list[fhir.Operation]:
 
 
 def _searches(type_: str) -> list[fhir.SearchParameter]:
-    made = [fhir.SearchParameter(name, _COMMON_KINDS[name]) for name in COMMON]
-    return made + [
-        fhir.SearchParameter(parameter.name, parameter.kind.value, documentation=_note(parameter))
-        for parameter in PARAMETERS[type_].values()
+    return [
+        fhir.SearchParameter(name, kind, documentation=note)
+        for name, kind, note in parameters(type_)
     ]
 
 
+def parameters(type_: str) -> list[tuple[str, str, str]]:
+    """Return name, kind and a note of every search parameter of a type."""
+    made = [(name, _COMMON_KINDS[name], "") for name in COMMON]
+    every = [*EVERYWHERE.values(), *PARAMETERS[type_].values()]
+    return made + [(one.name, one.kind.value, _note(one)) for one in every]
+
+
 def _includes(type_: str) -> list[str]:
-    own = PARAMETERS[type_]
-    references = [name for name, parameter in own.items() if parameter.kind is Kind.REFERENCE]
+    references = [one.name for one in PARAMETERS[type_].values() if one.kind is Kind.REFERENCE]
     return [f"{type_}:{name}" for name in (*references, *(["*"] if references else []))]
+
+
+def _reverse_includes(type_: str) -> list[str]:
+    return [
+        f"{source}:{one.name}"
+        for source in sorted(PARAMETERS)
+        for one in PARAMETERS[source].values()
+        if one.kind is Kind.REFERENCE and type_ in one.targets
+    ]
 
 
 def _note(parameter: Parameter) -> str:

@@ -7,7 +7,13 @@ from typing import Any
 from flask import Response, request
 
 from gateway.access.scopes import Access
-from gateway.errors import InvalidRequest, NotFound, UnsupportedMedia
+from gateway.errors import (
+    GatewayError,
+    InvalidRequest,
+    NotFound,
+    TooCostly,
+    UnsupportedMedia,
+)
 from gateway.fhir.outcome import outcome
 from gateway.fhir.subset import Summary
 from gateway.serve.fhir.bundle import Links, searchset
@@ -17,22 +23,21 @@ from gateway.serve.fhir.representation import PARAMETERS as SHOWN
 from gateway.serve.fhir.visit import Pairs, Visit, asked, pairs_of, preference
 from gateway.serve.server import Server
 from gateway.store import resources
+from gateway.store.asked import Query
 from gateway.store.database import Connection
-from gateway.store.parameters import PARAMETERS
-from gateway.store.query import Query, parse_query
-from gateway.store.search import Page, search
+from gateway.store.page import Page
+from gateway.store.parameters import PARAMETERS, SHARED
+from gateway.store.query import parse_query
+from gateway.store.search import search
 
 _FORM_BYTES = 100_000
-COMPARTMENT = frozenset(
-    type_
-    for type_, rows in PARAMETERS.items()
-    if any(parameter.patient and parameter.name == "patient" for parameter in rows.values())
-)
+COMPARTMENT = frozenset(PARAMETERS) - SHARED - {"Patient"}
 """Types that the compartment of a patient has (CompartmentDefinition/patient)."""
 _ANY = (
     Asked("_count", "Matches on a page, at most; 0 counts only.", "integer"),
-    Asked("_sort", "A date parameter or `_lastUpdated`, with `-` newest first."),
+    Asked("_sort", "Names of parameters, comma-separated; with `-` the last first."),
     Asked("_include", "Type:parameter: what the matches refer to.", repeats=True),
+    Asked("_revinclude", "Type:parameter: what refers to the matches.", repeats=True),
     Asked("_total", "`accurate`, `estimate` or `none`."),
     Asked("_cursor", "Where the page begins: only as a `next` link says it."),
 )
@@ -91,21 +96,17 @@ def found_page(
     page = search(connection, access, query)
     base = server.settings.fhir_base
     url = f"{base}/Patient/{patient_id}/{type_}" if patient_id else f"{base}/{type_}"
-    own = query.pairs[:-1] if patient_id else query.pairs
-    links = Links(url, [*own, *(pair for pair in pairs if _shown_only(pair))], page.next)
-    return (
-        searchset(base, links, page.matches, page.included, page.total, _ignored(query.ignored)),
-        page,
-    )
+    links = Links(url, [*query.pairs, *(pair for pair in pairs if _shown_only(pair))], page.next)
+    said = _warnings(query.ignored, capped=page.capped)
+    return searchset(base, links, page.matches, page.included, page.total, said), page
 
 
 def _query(server: Server, type_: str, pairs: Pairs, patient_id: str, *, strict: bool) -> Query:
     if type_ not in PARAMETERS:
         raise NotFound("this server searches no such resource type")
     given = [pair for pair in pairs if not _shown_only(pair)]
-    if patient_id:
-        given.append(("patient", patient_id))
-    return parse_query(type_, given, server.rules, strict=strict)
+    compartment = ("Patient", patient_id) if patient_id else None
+    return parse_query(type_, given, server.rules, strict=strict, compartment=compartment)
 
 
 def _shown_only(pair: tuple[str, str]) -> bool:
@@ -113,8 +114,11 @@ def _shown_only(pair: tuple[str, str]) -> bool:
     return pair[0] in SHOWN and pair != ("_summary", Summary.COUNT)
 
 
-def _ignored(names: tuple[str, ...]) -> dict[str, Any] | None:
-    if not names:
-        return None
-    ignored = [InvalidRequest("was ignored: not supported", where=name) for name in names]
-    return outcome(ignored, severity="warning")
+def _warnings(ignored: tuple[str, ...], *, capped: bool) -> dict[str, Any] | None:
+    said: list[GatewayError] = [
+        InvalidRequest("was ignored: not supported", where=name) for name in ignored
+    ]
+    if capped:
+        text = "there is more to include than one page holds: ask for fewer with _count"
+        said.append(TooCostly(text, where="_include"))
+    return outcome(said, severity="warning") if said else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import orjson
 from flask import Response, g, request, send_file
 from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.http import http_date
 
 from gateway.access.scopes import Access
@@ -108,7 +110,8 @@ class Visit:
         headers |= {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
         answer.headers.update(headers)
         del answer.headers["Cache-Control"]  # one for every answer is added at the end
-        answer.make_conditional(request, accept_ranges=True, complete_length=size)
+        with suppress(RequestedRangeNotSatisfiable):  # then the whole is sent (RFC 9110 14.2)
+            answer.make_conditional(request, accept_ranges=True, complete_length=size)
         return answer
 
 
