@@ -19,10 +19,10 @@ def compressed(response: Response) -> Response:
     """Return an answer, compressed where that helps; streams stay as they are."""
     if (
         response.direct_passthrough
+        or (response.calculate_content_length() or 0) < _SMALLEST
         or response.status_code != 200
         or response.mimetype not in _TYPES
         or not request.accept_encodings["gzip"]
-        or (response.calculate_content_length() or 0) < _SMALLEST
     ):
         return response
     response.set_data(gzip.compress(response.get_data(), _LEVEL, mtime=0))

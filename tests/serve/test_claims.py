@@ -10,7 +10,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from gateway.fhir.conformance import check
+from gateway.serve.fhir.registry import IN_COMPARTMENT
 from gateway.serve.fhir.views import fhir_routes
+from gateway.serve.server import Server
+from tests.serve.conftest import journal_lines
 from tests.serve.test_writes import ORDER, PERSON, TASK, bundle, entry
 
 Json = dict[str, Any]
@@ -205,7 +208,30 @@ def test_each_route_is_claimed_somewhere(rest: Json) -> None:
     routed = {
         (type_, route.code)
         for route in fhir_routes()
-        if route.code != "search-compartment"
+        if route.code != IN_COMPARTMENT
         for type_ in (route.types or {""})
     }
     assert claimed == routed
+
+
+@pytest.mark.parametrize(
+    ("path", "interaction", "target"),
+    [
+        ("Patient/alice", "read", "Patient/alice"),
+        ("DiagnosticReport/a1/_history/1", "vread", "DiagnosticReport/a1/_history/1"),
+        ("Patient/alice/_history", "history-instance", "Patient/alice"),
+        ("Task/_history", "history-type", "Task"),
+        ("_history", "history-system", ""),
+        ("Patient/alice/Task?status=x", "search-type", "Patient/alice/Task"),
+        ("Patient/alice/$everything", "operation:everything", "Patient/alice"),
+        ("DiagnosticReport/a1/$document", "operation:document", "DiagnosticReport/a1"),
+        ("ValueSet/$expand?url=none", "operation:expand", "ValueSet"),
+        ("Spaceship/1", "read", "Spaceship/1"),
+    ],
+)
+def test_the_journal_says_what_was_asked_about(
+    client: FlaskClient, server: Server, path: str, interaction: str, target: str
+) -> None:
+    client.get(f"/fhir/{path}")
+    (line,) = journal_lines(server)
+    assert (line["interaction"], line["target"]) == (interaction, target)

@@ -70,6 +70,18 @@ def test_what_is_whole_is_not_tagged_and_is_the_stored_text(client: FlaskClient)
     assert pretty.json == plain.json
 
 
+def test_plain_json_is_never_parsed(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def parsed(_: str) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("gateway.serve.fhir.representation.read_text", parsed)
+    for path in ("DiagnosticReport/a1", "DiagnosticReport?_include=DiagnosticReport:result",
+                 "Patient/alice/$everything", "DiagnosticReport/a1/_history", "_history",
+                 "Patient/alice/Observation?_format=json&_summary=false"):  # fmt: skip
+        assert client.get(f"/fhir/{path}").status_code == 200
+    assert client.get("/fhir/DiagnosticReport/a1?_pretty=true").status_code == 500
+
+
 def test_pages_keep_what_was_asked_of_them(client: FlaskClient) -> None:
     page = client.get("/fhir/Observation?_elements=status&_count=1&_pretty=true").json
     following = next(one["url"] for one in page["link"] if one["relation"] == "next")

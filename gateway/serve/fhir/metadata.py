@@ -8,7 +8,7 @@ from typing import Any
 from gateway import __version__
 from gateway.fhir import capability as fhir
 from gateway.serve.fhir.formats import FORMATS
-from gateway.serve.fhir.registry import Route
+from gateway.serve.fhir.registry import IN_COMPARTMENT, Route
 from gateway.serve.server import Server, token_url
 from gateway.store.dates import instant_text
 from gateway.store.parameters import COMMON, EVERYWHERE, PARAMETERS, Kind, Parameter
@@ -37,7 +37,7 @@ def statement(server: Server, routes: Sequence[Route]) -> dict[str, Any]:
             security=security,
             interactions=[code for code in _SYSTEM if code in {route.code for route in here}],
             operations=_operations(here),
-            compartments=(_COMPARTMENT,) if _has(routes, "search-compartment") else (),
+            compartments=(_COMPARTMENT,) if _has(routes, IN_COMPARTMENT) else (),
             formats=FORMATS,
             documentation=f"Every request of this server is described at {base}/docs/api",
         )
@@ -53,7 +53,7 @@ def _type(type_: str, routes: Sequence[Route]) -> fhir.TypeSupport:
     codes = dict.fromkeys(
         route.code
         for route in mine
-        if not route.code.startswith("$") and route.code != "search-compartment"
+        if not route.code.startswith("$") and route.code != IN_COMPARTMENT
     )
     searched = "search-type" in codes
     return fhir.TypeSupport(

@@ -5,7 +5,7 @@ A claim without a route cannot be written, nor a route that is not claimed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ from gateway.serve.server import Server
 from gateway.store.parameters import TYPES
 
 View = Callable[..., Response]
+IN_COMPARTMENT = "search-compartment"
+"""The code of what FHIR has no code for: a search in the record of one patient."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,17 @@ class Route:
     @property
     def audited(self) -> str:
         """The word for it in the audit journal."""
+        if self.code == IN_COMPARTMENT:
+            return "search-type"
         return f"operation:{self.code[1:]}" if self.code.startswith("$") else self.code
+
+    def target(self, type_: str, args: Mapping[str, str]) -> str:
+        """Return what is asked about: `Type`, `Type/id`, `Type/id/_history/n`."""
+        id_, version = args.get("id_", ""), args.get("version", "")
+        if self.code == IN_COMPARTMENT:
+            return f"Patient/{id_}/{type_}"
+        named = (type_, id_, "_history" if version else "", version)
+        return "/".join(part for part in named if part)
 
 
 def register(blueprint: Blueprint, server: Server, routes: Iterable[Route]) -> None:
@@ -67,9 +79,7 @@ def register(blueprint: Blueprint, server: Server, routes: Iterable[Route]) -> N
 def _entering(server: Server, route: Route) -> Callable[..., Response]:
     def view(**args: Any) -> Response:
         type_ = args.get("type_", route.type_)
-        named = (type_, args.get("id_"), "_history" if "version" in args else None,
-                 args.get("version"))  # fmt: skip
-        visit: Visit = enter(server, route.audited, "/".join(part for part in named if part))
+        visit: Visit = enter(server, route.audited, route.target(type_, args))
         if route.types and type_ not in route.types:
             raise _refusal(route, type_)
         return route.view(visit, **args)

@@ -18,7 +18,7 @@ from gateway.fhir.outcome import outcome
 from gateway.fhir.subset import Summary
 from gateway.serve.fhir.bundle import Links, searchset
 from gateway.serve.fhir.formats import FORM
-from gateway.serve.fhir.registry import Asked, Route
+from gateway.serve.fhir.registry import IN_COMPARTMENT, Asked, Route
 from gateway.serve.fhir.representation import PARAMETERS as SHOWN
 from gateway.serve.fhir.visit import Pairs, Visit, asked, pairs_of, preference
 from gateway.serve.server import Server
@@ -53,9 +53,9 @@ def search_routes() -> tuple[Route, ...]:
               asked=_ANY),
         Route("search-type", "POST", ("/<type_>/_search",), _post,
               "The same, with the parameters in the body", types, asked=_ANY, body="form"),
-        Route("search-compartment", "GET", (mine,), _get,
+        Route(IN_COMPARTMENT, "GET", (mine,), _get,
               "Search in the record of one patient", COMPARTMENT, asked=_ANY),
-        Route("search-compartment", "POST", (f"{mine}/_search",), _post,
+        Route(IN_COMPARTMENT, "POST", (f"{mine}/_search",), _post,
               "The same, with the parameters in the body", COMPARTMENT, asked=_ANY, body="form"),
     )  # fmt: skip
 
