@@ -8,8 +8,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from gateway.fhir.conformance.structure import unwrap
-
 _MODIFIERS = frozenset({"implicitRules", "modifierExtension", "status"})
 
 
@@ -31,7 +29,7 @@ class Member(NamedTuple):
 @lru_cache(maxsize=512)
 def members(class_: str) -> dict[str, Member]:
     """Return the elements of a class by name; raises LookupError when R4 has no such class."""
-    # Here and not above: a tenth of a second, 20 MiB.
+    # Here and not above: a tenth of a second, 20 MiB, and few processes write XML.
     from fhir.resources.R4B import get_fhir_model_class
 
     try:
@@ -46,6 +44,8 @@ def members(class_: str) -> dict[str, Member]:
 
 
 def _member(place: int, name: str, field: Any) -> Member:
+    from gateway.fhir.conformance.structure import unwrap
+
     many, kind = unwrap(field)
     primitive = isinstance(kind, str)
     facts = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
