@@ -31,7 +31,8 @@ from gateway.receive.tls import ServerTls, tls_files
 from gateway.serve.access import access_blueprint
 from gateway.serve.account import account_blueprint
 from gateway.serve.caller import caller_access
-from gateway.serve.fhir.views import fhir_blueprint
+from gateway.serve.docs import docs_blueprint
+from gateway.serve.fhir.views import fhir_blueprint, fhir_routes
 from gateway.serve.health import health_blueprint
 from gateway.serve.metrics import metrics_blueprint
 from gateway.serve.server import open_server
@@ -151,7 +152,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         settings = load_settings(os.environ)
         start_logging(settings)
     parts = open_parts(settings)
-    server = open_server(settings, parts.database, chi.ALIASES, now_micros)
+    server = open_server(settings, parts.database, chi.ALIASES, now_micros, parts.mappings)
     app = Flask("gateway", static_folder=None)
     app.extensions["gateway"] = parts
 
@@ -168,6 +169,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         return source
 
     app.register_blueprint(fhir_blueprint(server))
+    app.register_blueprint(docs_blueprint(settings, fhir_routes()))
     app.register_blueprint(smart_blueprint(server))
     app.register_blueprint(access_blueprint(server))
     app.register_blueprint(web_blueprint(server))

@@ -64,6 +64,7 @@ class Settings:
     lookup_token_url: str = ""
     lookup_client: str = ""
     lookup_client_key: Path | None = None
+    patient_clients: tuple[str, ...] = ()
     token_seconds: int = 300
     keys: Path | None = None
     sign_in_local: bool = True

@@ -33,6 +33,7 @@
     │   └── SignInRefused            403 forbidden
     │       └── TooManyAttempts      429 throttled
     ├── VersionConflict              409 conflict
+    ├── PreconditionFailed           412 conflict
     ├── InvalidMapping               500 exception             a mapping folder, for the analyst
     └── InvalidSetting               500 exception             a setting, for the operator
 
@@ -278,6 +279,12 @@ class VersionConflict(GatewayError):
     """Somebody else changed this first."""
 
     status, issue, code = 409, "conflict", "206"
+
+
+class PreconditionFailed(GatewayError):
+    """A condition of the request does not hold."""
+
+    status, issue = 412, "conflict"
 
 
 class InvalidMapping(GatewayError):

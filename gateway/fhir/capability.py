@@ -37,7 +37,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class TypeSupport:
-    """What can be done with one resource type."""
+    """What can be done with one resource type; one that is not `stored` has operations only."""
 
     type: str
     interactions: Sequence[str] = ("read",)
@@ -46,8 +46,9 @@ class TypeSupport:
     includes: Sequence[str] = ()
     reverse_includes: Sequence[str] = ()
     operations: Sequence[Operation] = ()
-    versioning: str = "versioned"
+    stored: bool = True
     conditional_create: bool = False
+    conditional_update: bool = False
     documentation: str = ""
 
 
@@ -79,7 +80,9 @@ class Server:
     interactions: Sequence[str] = ()
     operations: Sequence[Operation] = ()
     guides: Sequence[str] = (f"{terms.GR}/ImplementationGuide/hl7.fhir.uv.genomics-reporting",)
+    compartments: Sequence[str] = ()
     formats: Sequence[str] = FORMATS
+    documentation: str = ""
     name: str = "Genomics gateway"
 
 
@@ -105,10 +108,12 @@ def _rest(server: Server) -> Json:
     return terms.put(
         {"mode": "server"},
         {
+            "documentation": server.documentation,
             "security": _security(server.security),
             "resource": [_type(one) for one in server.types],
             "interaction": [{"code": code} for code in server.interactions],
             "operation": [_operation(one) for one in server.operations],
+            "compartment": list(server.compartments),
         },
     )
 
@@ -142,14 +147,25 @@ def _type(support: TypeSupport) -> Json:
             "supportedProfile": list(support.profiles),
             "documentation": support.documentation,
             "interaction": [{"code": code} for code in support.interactions],
-            "versioning": support.versioning,
-            "conditionalCreate": True if support.conditional_create else None,
+            **(_versions(support) if support.stored else {}),
             "searchInclude": list(support.includes),
             "searchRevInclude": list(support.reverse_includes),
             "searchParam": [_parameter(one) for one in support.searches],
             "operation": [_operation(one) for one in support.operations],
         },
     )
+
+
+def _versions(support: TypeSupport) -> Json:
+    writes = {"create", "update"} & set(support.interactions)
+    return {
+        "versioning": "versioned",
+        "readHistory": True,
+        "updateCreate": False if writes else None,
+        "conditionalCreate": True if support.conditional_create else None,
+        "conditionalRead": "full-support",
+        "conditionalUpdate": True if support.conditional_update else None,
+    }
 
 
 def _parameter(parameter: SearchParameter) -> Json:

@@ -7,9 +7,14 @@ from collections.abc import Iterable
 
 from gateway.errors import GatewayError
 from gateway.fhir import terms
+from gateway.fhir.conformance.finding import Finding, Severity
 from gateway.fhir.conformance.problem import Problem
 from gateway.fhir.terms import Json
 
+_CODES = {
+    Severity.ERROR: "invariant", Severity.WARNING: "invariant",
+    Severity.UNCHECKED: "informational",
+}  # fmt: skip
 _EXPRESSION = re.compile(r"[A-Z][A-Za-z]+(?:\.[a-z]\w*(?:\[\d+\])*)+").fullmatch
 
 
@@ -24,6 +29,11 @@ def outcome(errors: Iterable[GatewayError], *, severity: str = "error") -> Json:
 def findings(problems: Iterable[Problem]) -> Json:
     """Write what `Checker.problems` found, as `$validate` answers."""
     return _outcome(_issue("error", "invariant", text, path) for path, text in problems)
+
+
+def validation(found: Iterable[Finding]) -> Json:
+    """Write what a `Validator` found, as `$validate` answers."""
+    return _outcome(_issue(one.severity, _CODES[one.severity], one.text, one.path) for one in found)
 
 
 def _outcome(issues: Iterable[Json]) -> Json:

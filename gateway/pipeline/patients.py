@@ -53,6 +53,15 @@ def update_patient(
 def apply_update(
     connection: Connection, update: PatientUpdate, feed: Feed, issuers: Issuers, now: int
 ) -> Indexed:
+    """Make or change the patient that demographics are of, and its Patient; raises as `index`."""
+    known = index(connection, update, feed, issuers, now)
+    publish_patient(connection, known, issuers, now)
+    return known
+
+
+def index(
+    connection: Connection, update: PatientUpdate, feed: Feed, issuers: Issuers, now: int
+) -> Indexed:
     """Make or change the patient that demographics are of; raises IdentityHold, InvalidContent.
 
     What is older than what the index has changes nothing.
@@ -72,15 +81,19 @@ def apply_update(
     else:
         known = _made(connection, given, said, now, feed.record_class)
     _note_mother(connection, known, update.mother, issuers, said)
-    publish_patient(connection, known, issuers, now)
     return known
 
 
 def publish_patient(connection: Connection, known: Indexed, issuers: Issuers, now: int) -> None:
     """Write the Patient resource as the index has it now."""
+    save(connection, [patient_version(known, issuers)], now)
+
+
+def patient_version(known: Indexed, issuers: Issuers) -> NewVersion:
+    """Return the Patient resource as the index has it now."""
     context = Context(received="", message_id="", chi_system=issuers.chi_system)
     content = people.patient(known.demographics, context)
-    save(connection, [NewVersion("Patient", known.id, content, known.key)], now)
+    return NewVersion("Patient", known.id, content, known.key, known.record_class)
 
 
 def _made(

@@ -13,11 +13,13 @@ from gateway.oauth.issuer import Issuer
 from gateway.oauth.keyring import Keyring
 from gateway.oauth.server import OAuthServer, open_oauth
 from gateway.oauth.upstream import Provider
+from gateway.serve.terminology import Terminology
+from gateway.store.asked import Rules
 from gateway.store.audit import Journal
 from gateway.store.audit.refusals import Refusals
 from gateway.store.database import Database, now_micros
 from gateway.store.files import Files
-from gateway.store.query import Rules
+from gateway.translate.mapping import Mappings
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Server:
     policy: Policy
     accounts: Accounts
     provider: Provider | None
+    terminology: Terminology
     clock: Callable[[], int]
 
 
@@ -44,17 +47,20 @@ def open_server(
     database: Database,
     chi_aliases: Iterable[str],
     clock: Callable[[], int] = now_micros,
+    mappings: Mappings | None = None,
 ) -> Server:
     """Open what serving needs on a database whose schema is current."""
     policy, keyring = load_policy(settings.policy), Keyring(settings.key_folder)
     bearers = Bearers(database, clock, policy)
     journal = Journal(settings.data / "audit", database)
+    terminology = Terminology(settings.fhir_base, mappings, settings.data / "profiles")
     rules = Rules(
         base=settings.fhir_base,
         secret=keyring.derive("search-cursor"),
         aliases=dict.fromkeys(chi_aliases, settings.chi_system),
         page_size=settings.page_size,
         page_size_max=settings.page_size_max,
+        expand=terminology.codes,
     )
     return Server(
         settings=settings,
@@ -69,5 +75,6 @@ def open_server(
         policy=policy,
         accounts=Accounts(database, keyring, clock),
         provider=Provider(settings, clock) if settings.sign_in_issuer else None,
+        terminology=terminology,
         clock=clock,
     )

@@ -12,7 +12,7 @@ from fhir.resources.R4B import get_fhir_model_class
 from lxml import etree
 
 from gateway.errors import InvalidValue
-from gateway.fhir.xml import to_xml
+from gateway.fhir.xml import from_xml, to_xml
 
 EXAMPLES = sorted(Path(__file__).parents[2].glob("mappings/*/examples/*.json"))
 NAMES = {"f": "http://hl7.org/fhir", "h": "http://www.w3.org/1999/xhtml"}
@@ -94,3 +94,68 @@ def test_an_element_of_no_class_is_refused_by_its_place() -> None:
     with pytest.raises(InvalidValue) as caught:
         to_xml({"resourceType": "Patient", "contact": [{"nick": "x"}]})
     assert caught.value.where == "Patient.contact.nick"
+
+
+# -- read -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: f"{path.parts[-3]}-{path.stem}")
+def test_what_we_write_is_what_we_read(path: Path) -> None:
+    for bundle in _bundles(path):
+        assert _canonical(from_xml(to_xml(bundle))) == _canonical(bundle)
+
+
+def _canonical(content: Any) -> Any:
+    if isinstance(content, list):
+        return [_canonical(one) for one in content]
+    if not isinstance(content, dict):
+        return content
+    plain = {name: _canonical(value) for name, value in content.items()}
+    return _with_canonical_narrative(plain)
+
+
+def test_what_another_wrote_is_read_with_its_types() -> None:
+    model: Any = get_fhir_model_class("Patient")
+    given = {
+        "resourceType": "Patient", "active": False, "multipleBirthInteger": 2,
+        "birthDate": "1962-01", "_birthDate": {"extension": [
+            {"url": "http://e", "valueDecimal": 0.5}]},
+        "name": [{"given": ["A", "B"]}],
+        "contained": [{"resourceType": "Organization", "id": "o"}],
+    }  # fmt: skip
+    read = from_xml(model.model_validate(given).model_dump_xml())
+    assert read == {**given, "_birthDate": {"extension": [
+        {"url": "http://e", "valueDecimal": Decimal("0.5")}]}}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("inner", "where"),
+    [
+        ('<nick value="x"/>', "Patient.nick"),
+        ('<gender value="male"/><name><family value="x"/></name>', "Patient.name"),
+        ('<gender value="male"/><gender value="male"/>', "Patient.gender"),
+        ('<active value="yes"/>', "Patient.active"),
+        ('<multipleBirthInteger value="1.5"/>', "Patient.multipleBirthInteger"),
+        ('<gender code="male"/>', "Patient.gender"),
+        ("<gender>male</gender>", "Patient.gender"),
+        ("text", "Patient"),
+        ('<contained><Spaceship xmlns="http://hl7.org/fhir"/></contained>', "Patient.contained"),
+        ("<contained/>", "Patient.contained"),
+        ('<text><status value="additional"/><div>x</div></text>', "Patient.text.div"),
+    ],
+)
+def test_what_is_no_resource_is_refused_by_its_place(inner: str, where: str) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        from_xml(f'<Patient xmlns="http://hl7.org/fhir">{inner}</Patient>'.encode())
+    assert caught.value.where == where
+
+
+def test_the_id_of_a_primitive_is_read() -> None:
+    given = {"resourceType": "Patient", "name": [
+        {"given": ["A", "B", None], "_given": [None, {"id": "g"}, {"id": "h"}]}]}  # fmt: skip
+    assert from_xml(to_xml(given)) == given
+
+
+def test_another_namespace_is_refused() -> None:
+    with pytest.raises(InvalidValue):
+        from_xml(b"<Patient/>")

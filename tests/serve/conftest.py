@@ -26,6 +26,7 @@ from gateway.store.clients import Token, save_token, token_digest
 from gateway.store.database import Database
 from gateway.store.resources import NewVersion, save
 from gateway.store.tables import file
+from gateway.translate.mapping import Mappings, load_mappings
 from tests.postgres import free_port
 from tests.store.records import NOW, add_patient, add_report, report
 
@@ -33,10 +34,15 @@ PDF = b"%PDF-1.7 an invented report"
 KEY = new_key("ES384")
 
 
+@pytest.fixture(scope="session")
+def mappings() -> Mappings:
+    return load_mappings(Path(__file__).parents[2] / "mappings")
+
+
 @pytest.fixture
-def server(sqlite: Database, tmp_path: Path) -> Iterator[Server]:
+def server(sqlite: Database, tmp_path: Path, mappings: Mappings) -> Iterator[Server]:
     settings = Settings(data=tmp_path, base_url=f"http://127.0.0.1:{free_port()}", page_size=2)
-    opened = open_server(settings, sqlite, ALIASES)
+    opened = open_server(settings, sqlite, ALIASES, mappings=mappings)
     with sqlite.write() as connection:
         alice = add_patient(connection, "alice", "0101625707")
         bob = add_patient(connection, "bob", "0102625707")
@@ -75,7 +81,7 @@ def grant(server: Server) -> Callable[..., dict[str, str]]:
     """Make a token with a scope; returns the header that carries it."""
 
     def granted(scope: str = "system/*.rs", seconds: int = 300) -> dict[str, str]:
-        client = register(server.database, "a test", "system/*.rs", {"keys": [KEY[1]]}, NOW)
+        client = register(server.database, "a test", "system/*.cruds", {"keys": [KEY[1]]}, NOW)
         now = server.clock()
         row = Token(client.id, scope, now, now + seconds * 1_000_000)
         with server.database.write() as connection:

@@ -7,46 +7,40 @@ so not found yet.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 
 import orjson
-from flask import Blueprint, Response, request
+from flask import Response
 
 from gateway.access.scopes import Access
 from gateway.errors import Forbidden, NotFound
 from gateway.fhir.audit_event import Recorded, audit_event
 from gateway.serve.fhir.audit_query import read_search
-from gateway.serve.fhir.visit import Visit, enter
+from gateway.serve.fhir.bundle import Links, searchset
+from gateway.serve.fhir.registry import Route
+from gateway.serve.fhir.searches import pairs_sent, warnings
+from gateway.serve.fhir.visit import Visit, preference
 from gateway.serve.server import Server
 from gateway.store.audit.entries import Entry, find, find_one
 from gateway.store.audit.reading import read_events
 from gateway.store.cursor import read_cursor, write_cursor
 from gateway.store.resources import Stored
-from gateway.store.search import Page
 
 AUDIT = "AuditEvent"
-Pairs = list[tuple[str, str]]
 _READERS = frozenset({"privacy", "administrator"})
 
 
-def add_audit(blueprint: Blueprint, server: Server, pairs: Callable[[], Pairs]) -> None:
-    """Add the routes of AuditEvent; they go before those of every other type."""
-
-    @blueprint.get(f"/{AUDIT}/<id_>")
-    def audit_read(id_: str) -> Response:
-        visit = enter(server, "read", f"{AUDIT}/{id_}")
-        require_audit(visit.access, "r")
-        return visit.version(_read(server, id_))
-
-    @blueprint.get(f"/{AUDIT}")
-    @blueprint.post(f"/{AUDIT}/_search")
-    def audit_search() -> Response:
-        given = pairs()
-        visit = enter(server, "search-type", AUDIT, orjson.dumps(given).decode())
-        require_audit(visit.access, "s")
-        visit.json()
-        return _search(server, visit, given)
+def audit_routes() -> tuple[Route, ...]:
+    """Return the routes of AuditEvent; they go before those of every other type."""
+    types = frozenset({AUDIT})
+    return (
+        Route("read", "GET", (f"/{AUDIT}/<id_>",), _get, "Read what was recorded of one request",
+              types, AUDIT),
+        Route("search-type", "GET", (f"/{AUDIT}",), _search, "Search who did what", types, AUDIT),
+        Route("search-type", "POST", (f"/{AUDIT}/_search",), _search,
+              "The same, with the parameters in the body", types, AUDIT, body="form"),
+    )  # fmt: skip
 
 
 def require_audit(access: Access, letter: str) -> None:
@@ -61,26 +55,35 @@ def require_audit(access: Access, letter: str) -> None:
         raise Forbidden("the audit is not for this caller")
 
 
-def _read(server: Server, id_: str) -> Stored:
-    with server.database.read() as connection:
+def _get(visit: Visit, id_: str) -> Response:
+    require_audit(visit.access, "r")
+    with visit.server.database.read() as connection:
         entry = find_one(connection, id_)
     if entry is None:
         raise NotFound
-    return _rendered(server, [entry])[0]
+    return visit.version(_rendered(visit.server, [entry])[0])
 
 
-def _search(server: Server, visit: Visit, pairs: Pairs) -> Response:
-    strict = "handling=strict" in request.headers.get("Prefer", "").replace(" ", "").lower()
+def _search(visit: Visit) -> Response:
+    pairs = pairs_sent()
+    visit.asked_for(pairs)
+    require_audit(visit.access, "s")
+    shown, server = visit.representation(), visit.server
+    strict = preference("handling") == "strict"
     with server.database.read() as connection:
         query, wanted = read_search(connection, pairs, server.rules, strict=strict)
         position = read_cursor(query, visit.access.client)
         found = find(connection, replace(wanted, position=position), query.count + 1)
-    shown = found[: query.count]
+    page = found[: query.count]
     more = ""
     if len(found) > query.count:
-        more = write_cursor(query, visit.access.client, (shown[-1].at, shown[-1].key))
-    page = Page(query, matches=_rendered(server, shown), next=more)
-    return visit.page(page, visit.ignored(query.ignored))
+        more = write_cursor(query, visit.access.client, (page[-1].at, page[-1].key))
+    matches = _rendered(server, page)
+    visit.noted(matches)
+    base = server.settings.fhir_base
+    links = Links(f"{base}/{AUDIT}", query.pairs, more)
+    said = warnings(query.ignored)
+    return visit.text(searchset(base, links, matches, outcome=said), shown)
 
 
 def _rendered(server: Server, entries: Iterable[Entry]) -> tuple[Stored, ...]:

@@ -5,33 +5,54 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 
-from gateway.errors import NotAcceptable
+from gateway.errors import NotAcceptable, UnsupportedMedia
 
 JSON = "application/fhir+json"
+XML = "application/fhir+xml"
+FORM = "application/x-www-form-urlencoded"
 _JSON = frozenset({JSON, "application/json", "text/json"})
-_SHORT = {"json": JSON, "xml": "application/fhir+xml"}
+_XML = frozenset({XML, "application/xml", "text/xml"})
+_SHORT = {"json": JSON, "xml": XML}
+FORMATS = ("json", "xml", JSON, XML)
+"""What a CapabilityStatement claims."""
 
 
 @lru_cache(maxsize=256)
-def require_json(accept: str, format_: str) -> None:
-    """Raise NotAcceptable unless JSON is acceptable; `_format` outranks Accept."""
-    asked = list(_asked(accept, format_))
-    if not any(_matches(kind, json) for kind in asked for json in _JSON):
-        raise NotAcceptable("only JSON is served: application/fhir+json")
+def wanted(accept: str, format_: str) -> str:
+    """Return JSON or XML, whichever the client likes best; `_format` outranks Accept.
+
+    Raises NotAcceptable when it takes neither.
+    """
+    for kind in _asked(accept, format_):
+        if any(_matches(kind, one) for one in _JSON):
+            return JSON
+        if kind in _XML:
+            return XML
+    raise NotAcceptable(f"FHIR is served as {JSON} and {XML}")
 
 
 @lru_cache(maxsize=256)
-def wants_fhir(accept: str, format_: str, content_type: str) -> bool:
-    """Whether a Binary is wanted as a FHIR resource; False for its own bytes.
+def wanted_of_binary(accept: str, format_: str, content_type: str) -> str:
+    """Return how a Binary is wanted: as FHIR (JSON or XML), or empty for its own bytes.
 
-    The bytes are the default (R4 binary.html); raises NotAcceptable when neither is acceptable.
+    The bytes are the default (R4 binary.html); raises NotAcceptable when none is acceptable.
     """
     for kind in _asked(accept, format_):
         if kind in _JSON:
-            return True
+            return JSON
+        if kind in _XML:
+            return XML
         if _matches(kind, content_type):
-            return False
-    raise NotAcceptable("this Binary is neither of the types asked for nor asked for as JSON")
+            return ""
+    raise NotAcceptable("this Binary is neither of the types asked for nor asked for as FHIR")
+
+
+def sent_as_xml(content_type: str) -> bool:
+    """Whether a body is XML, else JSON; raises UnsupportedMedia for anything else."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind not in _JSON | _XML or _quality(content_type) == 0:
+        raise UnsupportedMedia(f"send {JSON} or {XML}")
+    return kind in _XML
 
 
 def _asked(accept: str, format_: str) -> Iterator[str]:

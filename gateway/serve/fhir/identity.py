@@ -1,9 +1,9 @@
-"""The gateway as a supplier of identities: `Patient/$match`, `$ihe-pix`, and the patient feed.
+"""The gateway as a supplier of identities: `Patient/$match` and `$ihe-pix`.
 
 `$match` is PDQm (ITI-119): Parameters with a Patient in, a searchset with a score and a grade for
 each candidate out. Certain is only what the rules for filing would take (`identify.match`); a
-likeness, however great, is probable at most. `$ihe-pix` is PIXm (ITI-83). `PUT
-Patient?identifier=…` is the feed of PIXm (ITI-104): a conditional update by a trusted client.
+likeness, however great, is probable at most. `$ihe-pix` is PIXm (ITI-83). The feed of PIXm
+(ITI-104) is the conditional update of a Patient: `pipeline.written_patients`.
 """
 
 from __future__ import annotations
@@ -13,25 +13,26 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import orjson
-from flask import Blueprint, Response, request
+from flask import Response, request
 
 from gateway.errors import IdentityHold, InvalidRequest, InvalidValue, NotFound
 from gateway.fhir.demographics import read_patient
 from gateway.identify.likeness import Likeness, likeness
 from gateway.identify.match import Known, best_rule, decide
 from gateway.identify.numbers import Issuers, issuers_of, trusted
-from gateway.pipeline.patients import Feed, apply_update
-from gateway.report import Identifier, Patient, PatientUpdate
-from gateway.serve.fhir.formats import JSON
-from gateway.serve.fhir.visit import enter
+from gateway.report import Identifier, Patient
+from gateway.serve.fhir.body import resource_sent
+from gateway.serve.fhir.registry import Asked, Route
+from gateway.serve.fhir.visit import Visit, pairs_of
 from gateway.serve.server import Server
-from gateway.store import identity, resources
+from gateway.store import identity
 from gateway.store.database import Connection
 from gateway.store.matching import Seen, cross, seen
 
+_MATCH = "http://hl7.org/fhir/OperationDefinition/Patient-match"
+_PIX = "https://profiles.ihe.net/ITI/PIXm/OperationDefinition/IHE.PIXm.pix"
 _GRADE = "http://hl7.org/fhir/StructureDefinition/match-grade"
 _POSSIBLE, _PROBABLE = 0.6, 0.85
-_BODY_BYTES = 100_000
 
 
 class Graded(NamedTuple):
@@ -42,61 +43,49 @@ class Graded(NamedTuple):
     score: float
 
 
-def add_identity(blueprint: Blueprint, server: Server) -> None:
-    """Add the routes under /fhir."""
+def identity_routes() -> tuple[Route, ...]:
+    """Return the routes of $match and $ihe-pix."""
+    types = frozenset({"Patient"})
+    return (
+        Route("$match", "POST", ("/Patient/$match",), _match,
+              "Candidates for a person, graded: certain is what a report would be filed on", types,
+              "Patient", _MATCH, body="parameters"),
+        Route("$ihe-pix", "GET", ("/Patient/$ihe-pix",), _cross,
+              "The other identifiers of the patient with one identifier", types, "Patient", _PIX, (
+                  Asked("sourceIdentifier", "`system|value`, a number of the patient."),
+                  Asked("targetSystem", "Only numbers of this system.", repeats=True))),
+    )  # fmt: skip
 
-    @blueprint.post("/Patient/$match")
-    def match() -> Response:
-        visit = enter(server, "operation:match", "Patient")
-        visit.json()
-        asked = _Asked.read(_body())
-        with server.database.read() as connection:
-            candidates = seen(connection, visit.access, asked.patient)
-            found = _grade(connection, candidates, asked.patient, issuers_of(server.settings))
-        kept = [one for one in found if one.grade == "certain" or not asked.certain]
-        kept = kept[: min(asked.count or server.settings.page_size, server.settings.page_size_max)]
-        visit.returned += [f"Patient/{graded.one.id}" for graded in kept]
-        return Response(_searchset(server.settings.fhir_base, kept), 200, content_type=JSON)
 
-    @blueprint.get("/Patient/$ihe-pix")
-    def pix() -> Response:
-        visit = enter(server, "operation:ihe-pix", "Patient", _query())
-        visit.json()
-        source, targets = _pix(server)
-        with server.database.read() as connection:
-            found = cross(connection, visit.access, source)
-        if found is None:
-            raise NotFound("no patient has this identifier", where="sourceIdentifier")
-        visit.returned.append(f"Patient/{found.id}")
-        others = [one for one in found.identifiers
-                  if (one.system, one.value) != (source.system, source.value)]  # fmt: skip
-        body = _parameters(
-            found.id, [one for one in others if not targets or one.system in targets]
-        )
-        return Response(body, 200, content_type=JSON)
+def _match(visit: Visit) -> Response:
+    shown, server = visit.representation(), visit.server
+    wanted = _Wanted.read(resource_sent())
+    with server.database.read() as connection:
+        candidates = seen(connection, visit.access, wanted.patient)
+        found = _grade(connection, candidates, wanted.patient, issuers_of(server.settings))
+    kept = [one for one in found if one.grade == "certain" or not wanted.certain]
+    kept = kept[: min(wanted.count or server.settings.page_size, server.settings.page_size_max)]
+    visit.returned += [f"Patient/{graded.one.id}" for graded in kept]
+    return visit.text(_searchset(server.settings.fhir_base, kept), shown)
 
-    @blueprint.put("/Patient")
-    def feed() -> Response:
-        visit = enter(server, "update", "Patient", _query())
-        visit.access.require("Patient", "u")
-        visit.access.require("Patient", "c")
-        given = read_patient(_object(_body()))
-        _require_condition(server, given)
-        now = server.clock()
-        with server.database.write() as connection:
-            update = PatientUpdate(given, "PUT")
-            known = apply_update(connection, update, Feed(visit.access.client, now, "nhs"),
-                                 issuers_of(server.settings), now)  # fmt: skip
-            stored = resources.read(connection, visit.access, "Patient", known.id)
-        visit.target = f"Patient/{known.id}"
-        headers = {"ETag": f'W/"{stored.version}"',
-                   "Location": f"{server.settings.fhir_base}/Patient/{known.id}"}  # fmt: skip
-        status = 201 if stored.version == 1 else 200
-        return Response(stored.body, status, headers, content_type=JSON)
+
+def _cross(visit: Visit) -> Response:
+    visit.asked_for(pairs_of(request.args))
+    shown, server = visit.representation(), visit.server
+    source, targets = _pix(server)
+    with server.database.read() as connection:
+        found = cross(connection, visit.access, source)
+    if found is None:
+        raise NotFound("no patient has this identifier", where="sourceIdentifier")
+    visit.returned.append(f"Patient/{found.id}")
+    others = [one for one in found.identifiers
+              if (one.system, one.value) != (source.system, source.value)]  # fmt: skip
+    body = _parameters(found.id, [one for one in others if not targets or one.system in targets])
+    return visit.text(body, shown)
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Wanted:
     """The parameters of $match."""
 
     patient: Patient
@@ -104,7 +93,7 @@ class _Asked:
     count: int
 
     @classmethod
-    def read(cls, body: Any) -> _Asked:
+    def read(cls, body: Any) -> _Wanted:
         content = _object(body)
         if content.get("resourceType") == "Patient":
             return cls(read_patient(content), False, 0)
@@ -181,13 +170,13 @@ def _searchset(base: str, found: Iterable[Graded]) -> str:
     return f'{{"resourceType":"Bundle","type":"searchset","total":{len(entries)}{listed}}}'
 
 
-def _parameters(id_: str, identifiers: Iterable[Identifier]) -> bytes:
+def _parameters(id_: str, identifiers: Iterable[Identifier]) -> str:
     made: list[dict[str, Any]] = [
         {"name": "targetIdentifier", "valueIdentifier": {"system": one.system, "value": one.value}}
         for one in identifiers
     ]
     made.append({"name": "targetId", "valueReference": {"reference": f"Patient/{id_}"}})
-    return orjson.dumps({"resourceType": "Parameters", "parameter": made})
+    return orjson.dumps({"resourceType": "Parameters", "parameter": made}).decode()
 
 
 def _pix(server: Server) -> tuple[Identifier, list[str]]:
@@ -197,29 +186,6 @@ def _pix(server: Server) -> tuple[Identifier, list[str]]:
     aliases = server.rules.aliases
     targets = [aliases.get(one, one) for one in request.args.getlist("targetSystem")]
     return Identifier(value, aliases.get(system, system)), targets
-
-
-def _require_condition(server: Server, given: Patient) -> None:
-    """The condition must be one of the identifiers of the Patient that is sent."""
-    asked = request.args.get("identifier", "").rpartition("|")
-    aliases = server.rules.aliases
-    wanted = (aliases.get(asked[0], asked[0]), asked[2])
-    sent = {(aliases.get(one.system, one.system), one.value) for one in given.identifiers}
-    if list(request.args) != ["identifier"] or wanted not in sent:
-        text = "a Patient is updated by one identifier of its own: Patient?identifier=system|value"
-        raise InvalidRequest(text, where="identifier")
-
-
-def _query() -> str:
-    return orjson.dumps(list(request.args.items(multi=True))).decode()
-
-
-def _body() -> Any:
-    request.max_content_length = _BODY_BYTES
-    try:
-        return orjson.loads(request.get_data())
-    except orjson.JSONDecodeError as error:
-        raise InvalidValue("not valid JSON", where="body") from error
 
 
 def _object(body: Any) -> dict[str, Any]:

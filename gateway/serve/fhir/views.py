@@ -1,4 +1,4 @@
-"""The FHIR routes: read, vread, history of one resource, search, capabilities.
+"""The FHIR door: every route of the registry, errors as OperationOutcomes, and what all share.
 
 A view parses its request, calls one function and returns. Every answer to a known client,
 refusals included, is in the audit journal before it leaves; where it cannot be, the answer is 503.
@@ -10,9 +10,7 @@ import logging
 import traceback
 from functools import partial
 
-import orjson
 from flask import Blueprint, Response, g, request
-from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 
 from gateway.errors import (
@@ -20,6 +18,7 @@ from gateway.errors import (
     GatewayError,
     InvalidRequest,
     MessageTooLarge,
+    NotAcceptable,
     NotAllowed,
     NotFound,
     StoreUnavailable,
@@ -28,43 +27,50 @@ from gateway.errors import (
 )
 from gateway.fhir.outcome import outcome
 from gateway.oauth import dpop
-from gateway.serve.fhir.audit import add_audit
-from gateway.serve.fhir.formats import JSON, require_json
-from gateway.serve.fhir.identity import add_identity
-from gateway.serve.fhir.metadata import statement
-from gateway.serve.fhir.visit import asked, enter, record_visit
+from gateway.serve.compress import compressed
+from gateway.serve.fhir.audit import audit_routes
+from gateway.serve.fhir.identity import identity_routes
+from gateway.serve.fhir.metadata import only_normative, statement
+from gateway.serve.fhir.operations import operation_routes
+from gateway.serve.fhir.reads import read_routes
+from gateway.serve.fhir.registry import Route, register
+from gateway.serve.fhir.representation import Representation
+from gateway.serve.fhir.searches import search_routes
+from gateway.serve.fhir.visit import asked, record_visit
+from gateway.serve.fhir.writes import write_routes
 from gateway.serve.server import Server
-from gateway.store import resources
-from gateway.store.query import parse_query
-from gateway.store.search import search
 
 _log = logging.getLogger(__name__)
-_FORM = "application/x-www-form-urlencoded"
-_FORM_BYTES = 100_000
-_ALLOWED = "GET, HEAD, POST, OPTIONS"
+_ALLOWED = "GET, HEAD, POST, PUT, OPTIONS"
 _HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": "ETag, Last-Modified, Location, Content-Location, "
     "X-Progress, Retry-After, WWW-Authenticate",
     "Cache-Control": "private, no-cache",
-    "Vary": "Accept, Authorization",
+    "Vary": "Accept, Accept-Encoding, Authorization",
 }
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": _ALLOWED,
-    "Access-Control-Allow-Headers": "Accept, Authorization, Content-Type, DPoP, "
-    "If-None-Match, Prefer",
+    "Access-Control-Allow-Headers": "Accept, Authorization, Content-Type, DPoP, If-Match, "
+    "If-Modified-Since, If-None-Exist, If-None-Match, Prefer",
     "Access-Control-Max-Age": "600",
 }
+
+
+def fhir_routes() -> tuple[Route, ...]:
+    """Return everything that is served under /fhir to a client with a token."""
+    return (
+        *audit_routes(), *read_routes(), *search_routes(), *operation_routes(), *identity_routes(),
+        *write_routes(),
+    )  # fmt: skip
 
 
 def fhir_blueprint(server: Server) -> Blueprint:
     """Make the routes under /fhir."""
     blueprint = Blueprint("fhir", __name__, url_prefix="/fhir")
-    _add_metadata(blueprint, server)
-    add_audit(blueprint, server, _given)
-    _add_reads(blueprint, server)
-    _add_searches(blueprint, server)
-    add_identity(blueprint, server)
+    routes = fhir_routes()
+    _add_metadata(blueprint, server, routes)
+    register(blueprint, server, routes)
     _add_refusals(blueprint)
     blueprint.after_request(partial(_audited, server))
     blueprint.register_error_handler(GatewayError, _refused)
@@ -73,71 +79,17 @@ def fhir_blueprint(server: Server) -> Blueprint:
     return blueprint
 
 
-def _add_metadata(blueprint: Blueprint, server: Server) -> None:
-    document = orjson.dumps(statement(server))
+def _add_metadata(blueprint: Blueprint, server: Server, routes: tuple[Route, ...]) -> None:
+    full = statement(server, routes)
+    by_mode = {"": full, "full": full, "normative": only_normative(full)}
 
     @blueprint.get("/metadata")
     def metadata() -> Response:
-        require_json(*asked())
-        return Response(document, 200, content_type=JSON)
-
-
-def _add_reads(blueprint: Blueprint, server: Server) -> None:
-    @blueprint.get("/<type_>/<id_>")
-    def read(type_: str, id_: str) -> Response:
-        visit = enter(server, "read", f"{type_}/{id_}")
-        with server.database.read() as connection:
-            found = resources.read(connection, visit.access, type_, id_)
-        return visit.version(found)
-
-    @blueprint.get("/<type_>/<id_>/_history/<version>")
-    def vread(type_: str, id_: str, version: str) -> Response:
-        visit = enter(server, "vread", f"{type_}/{id_}/_history/{version}")
-        with server.database.read() as connection:
-            found = resources.read_version(connection, visit.access, type_, id_, version)
-        return visit.version(found)
-
-    @blueprint.get("/<type_>/<id_>/_history")
-    def history(type_: str, id_: str) -> Response:
-        visit = enter(server, "history-instance", f"{type_}/{id_}")
-        visit.json()
-        with server.database.read() as connection:
-            found = resources.history(connection, visit.access, type_, id_)
-        return visit.versions(found)
-
-
-def _add_searches(blueprint: Blueprint, server: Server) -> None:
-    @blueprint.get("/<type_>")
-    def search_get(type_: str) -> Response:
-        return _search(server, type_, _given())
-
-    @blueprint.post("/<type_>/_search")
-    def search_post(type_: str) -> Response:
-        return _search(server, type_, _given())
-
-
-def _given() -> list[tuple[str, str]]:
-    """Return the parameters of a search, from the address and from the form of a POST."""
-    if request.method != "POST":
-        return _pairs(request.args)
-    if request.mimetype != _FORM:
-        raise UnsupportedMedia(f"send the search as {_FORM}")
-    request.max_content_length = _FORM_BYTES
-    return _pairs(request.args) + _pairs(request.form)
-
-
-def _pairs(values: MultiDict[str, str]) -> list[tuple[str, str]]:
-    return [(name, value) for name, several in values.lists() for value in several]
-
-
-def _search(server: Server, type_: str, pairs: list[tuple[str, str]]) -> Response:
-    visit = enter(server, "search-type", type_, orjson.dumps(pairs).decode())
-    visit.json()
-    strict = "handling=strict" in request.headers.get("Prefer", "").replace(" ", "").lower()
-    query = parse_query(type_, pairs, server.rules, strict=strict)
-    with server.database.read() as connection:
-        page = search(connection, visit.access, query)
-    return visit.page(page, visit.ignored(query.ignored))
+        shown = asked(request.args)
+        mode = request.args.get("mode", "")
+        if mode not in by_mode:
+            raise InvalidRequest("is full or normative here", where="mode")
+        return Response(shown.write_content(by_mode[mode]), content_type=shown.media)
 
 
 def _add_refusals(blueprint: Blueprint) -> None:
@@ -147,9 +99,9 @@ def _add_refusals(blueprint: Blueprint) -> None:
         raise NotFound("this server has nothing at this address")
 
     @blueprint.route("/<path:_rest>", methods=["POST", "PUT", "PATCH", "DELETE"])
-    @blueprint.route("/", methods=["POST", "PUT", "PATCH", "DELETE"])
+    @blueprint.route("/", methods=["PUT", "PATCH", "DELETE"])
     def nothing_written(_rest: str = "") -> Response:
-        raise NotAllowed("resources are filed by messages, not over FHIR")
+        raise NotAllowed("this is not served here: nothing is patched or deleted over FHIR")
 
 
 def _audited(server: Server, response: Response) -> Response:
@@ -162,16 +114,18 @@ def _audited(server: Server, response: Response) -> Response:
         response.close()
         response = _refused(error)
         response.headers.extend(_HEADERS)
-    return response
+    return compressed(response)
 
 
 def _refused(error: GatewayError) -> Response:
-    response = Response(orjson.dumps(outcome([error])), error.status, content_type=JSON)
+    shown = _understood()
+    body = shown.write_content(outcome([error]))
+    response = Response(body, error.status, content_type=shown.media)
     if isinstance(error, Unauthorized):
         bound = request.headers.get("Authorization", "").lower().startswith("dpop ")
         scheme = "DPoP" if bound else "Bearer"
         given = ', error="invalid_token"' if request.headers.get("Authorization") else ""
-        given += f', algs="{" ".join(dpop.ALGORITHMS)}"' if scheme == "DPoP" else ""
+        given += f', algs="{" ".join(dpop.ALGORITHMS)}"' if bound else ""
         response.headers["WWW-Authenticate"] = f'{scheme} realm="fhir"{given}'
     if isinstance(error, Forbidden):
         response.headers["WWW-Authenticate"] = 'Bearer realm="fhir", error="insufficient_scope"'
@@ -180,6 +134,14 @@ def _refused(error: GatewayError) -> Response:
     if isinstance(error, StoreUnavailable):
         response.headers["Retry-After"] = "5"
     return response
+
+
+def _understood() -> Representation:
+    """Return how the client wants to be told, as far as it can be known."""
+    try:
+        return asked(request.args)
+    except (NotAcceptable, InvalidRequest):
+        return Representation()
 
 
 def _refused_http(error: HTTPException) -> Response:

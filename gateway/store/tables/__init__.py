@@ -30,6 +30,7 @@ from gateway.store.tables.filed import (
     resource_version,
     token,
     variant_occurrence,
+    written,
 )
 from gateway.store.tables.oauth import (
     oauth_assertion,
@@ -115,4 +116,5 @@ __all__ = [
     "token",
     "variant_occurrence",
     "web_session",
+    "written",
 ]

@@ -127,6 +127,15 @@ resource = Table(
     Index("ix_resource_newest", "type", "key"),
 )  # fmt: skip
 
+written = Table(
+    "written",
+    metadata,
+    Column("resource_key", ForeignKey("resource.key"), primary_key=True),
+    Column("client", String, nullable=False, comment="who made it"),
+    Column("at", Instant, nullable=False),
+    comment="resources that were made over FHIR: all others are kept by messages",
+)
+
 resource_version = Table(
     "resource_version",
     metadata,
