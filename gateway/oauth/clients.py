@@ -14,7 +14,7 @@ import orjson
 
 from gateway.access.scopes import OTHER_SCOPES, parse_scope
 from gateway.errors import InvalidRequest, Unauthorized
-from gateway.oauth.authenticate import ASSERTION_TYPE
+from gateway.oauth.authenticate import ASSERTION_TYPE as ASSERTION_TYPE
 from gateway.oauth.keys import check_keys, client_assertion
 from gateway.oauth.scopes import SESSION_SCOPES
 from gateway.store.clients import (
