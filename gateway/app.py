@@ -19,6 +19,7 @@ from gateway.asking import open_lookup
 from gateway.config import Settings, load_settings
 from gateway.errors import Forbidden, InvalidSetting
 from gateway.identify import chi
+from gateway.oauth.keyring import AUDIT, Keyring
 from gateway.pipeline.accept import Intake
 from gateway.pipeline.acknowledge import Acknowledger
 from gateway.pipeline.file import Office
@@ -127,7 +128,8 @@ class Parts:
 
     def watch(self) -> Watch:
         """Return the watch over held parts, not yet running."""
-        return Watch(self.database, self.settings, now_micros)
+        key = Keyring(self.settings.key_folder).derive(AUDIT)
+        return Watch(self.database, self.settings, now_micros, key)
 
 
 def open_parts(settings: Settings, *, upgrade: bool = False) -> Parts:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from gateway.access.access import NAMED_ONLY as NAMED_ONLY
 from gateway.access.access import OLD_LETTERS, meant_by
 from gateway.access.access import Access as Access
 from gateway.access.access import Constraint as Constraint
@@ -22,20 +23,20 @@ from gateway.access.access import Shape as Shape
 SEND_HL7 = "gateway/hl7.send"
 """Allows pushing HL7 messages over HTTP; it reads nothing."""
 
-INTROSPECT = "gateway/introspect"
-"""Allows asking what a token stands for."""
-
 LAUNCH_WRITE = "gateway/launch.write"
 """Allows an EHR to prepare launches of apps; it reads nothing."""
 
 REGISTER_CLIENT = "gateway/client.register"
 """Allows registering clients (RFC 7591), where the policy asks for a token."""
 
-LAUNCH_SCOPES = frozenset({"launch", "launch/patient", "launch/encounter"})
-IDENTITY_SCOPES = frozenset({"openid", "fhirUser", "profile"})
-REFRESH_SCOPES = frozenset({"offline_access", "online_access"})
-GATEWAY_SCOPES = frozenset({SEND_HL7, INTROSPECT, LAUNCH_WRITE, REGISTER_CLIENT})
-OTHER_SCOPES = LAUNCH_SCOPES | IDENTITY_SCOPES | REFRESH_SCOPES | GATEWAY_SCOPES
+OFFLINE, ONLINE = "offline_access", "online_access"
+SESSION_SCOPES = frozenset({"openid", "fhirUser", "launch", "launch/patient", OFFLINE, ONLINE})
+"""Scopes about the session of a person."""
+
+GATEWAY_SCOPES = frozenset({SEND_HL7, LAUNCH_WRITE, REGISTER_CLIENT})
+"""Scopes of a client for itself, about none of the resources."""
+
+OTHER_SCOPES = SESSION_SCOPES | GATEWAY_SCOPES
 """Scopes that are not about resources."""
 
 _LETTERS = "cruds"

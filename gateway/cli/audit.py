@@ -12,7 +12,7 @@ import click
 import orjson
 
 from gateway.app import open_parts
-from gateway.cli.environment import database, printable, settings
+from gateway.cli.environment import audit_key, database, printable, settings
 from gateway.cli.recorded import recorder
 from gateway.errors import InvalidRequest, InvalidValue, NotFound
 from gateway.fhir.audit_event import Recorded, audit_event
@@ -44,7 +44,7 @@ def audit_verify(as_json: bool, head: str) -> None:
     """
     given = settings()
     with closing(database()) as opened:
-        found = list(check(opened, given.data / "audit", anchor=_anchor(head)))
+        found = list(check(opened, given.data / "audit", audit_key(given), anchor=_anchor(head)))
         with opened.read() as connection:
             last = newest(connection)
     sound = not any(one.tampering for one in found)
@@ -89,7 +89,7 @@ def audit_seal(adopt: bool) -> None:
     """Seal what the journals say now; workers do it every few seconds."""
     given = settings()
     with closing(open_parts(given).database) as opened:
-        sealer = Sealer(opened, given.data / "audit", now_micros)
+        sealer = Sealer(opened, given.data / "audit", now_micros, audit_key(given))
         if adopt:
             count = sealer.adopt()
             with recorder(given, opened) as kept:
@@ -160,7 +160,7 @@ def _each(
     number = click.prompt("CHI", hide_input=True, err=True) if chi else ""
     folder = given.data / "audit"
     with closing(open_parts(given).database) as opened:
-        Sealer(opened, folder, now_micros).seal()
+        Sealer(opened, folder, now_micros, audit_key(given)).seal()
         criteria = orjson.dumps({k: v for k, v in asdict(wanted).items() if v}).decode()
         # Before anything is shown.
         with (

@@ -11,6 +11,7 @@ import click
 from gateway.app import start_logging
 from gateway.config import Settings, load_settings
 from gateway.errors import GatewayError
+from gateway.oauth.keyring import AUDIT, Keyring
 from gateway.parse.er7 import field_name
 from gateway.report import Accounted
 from gateway.store.database import Database
@@ -21,6 +22,11 @@ def settings() -> Settings:
     found = load_settings(os.environ)
     start_logging(found)
     return found
+
+
+def audit_key(given: Settings) -> bytes:
+    """Return the key under which the audit is sealed."""
+    return Keyring(given.key_folder).derive(AUDIT)
 
 
 def database() -> Database:

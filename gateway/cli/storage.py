@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.environment import settings
+from gateway.cli.environment import audit_key, settings
 from gateway.cli.recorded import recorder
 from gateway.config import Settings
 from gateway.store.audit.retention import purge_audit
@@ -74,8 +74,7 @@ def purge_command(dry_run: bool) -> None:
         else:
             with recorder(given, database) as kept, kept.acting("purge", "message"):
                 found = purge(database, retention, now_micros(), lambda: False)
-            purge_audit(
-                database, given.data / "audit", given.audit_retention_days, now_micros(), b""
-            )
+            days, key = given.audit_retention_days, audit_key(given)
+            purge_audit(database, given.data / "audit", days, now_micros(), key)
     said = "would be emptied" if dry_run else "emptied"
     click.echo(f"{said}: {found.filed} filed, {found.refused} refused or repeated")

@@ -24,11 +24,12 @@ from authlib.oauth2.rfc6749 import (
     UnsupportedResponseTypeError,
 )
 
+from gateway.access.scopes import OFFLINE, ONLINE
 from gateway.errors import InvalidSetting
 from gateway.oauth.grants import CODE_SECONDS
 from gateway.oauth.issuer import MICROS, Issuer
 from gateway.oauth.openid import practitioner
-from gateway.oauth.scopes import OFFLINE, ONLINE, PERSONAL, check_known, for_person
+from gateway.oauth.scopes import PERSONAL, check_known, for_person
 from gateway.store.authorizations import (
     Authorization,
     Launch,

@@ -16,7 +16,6 @@ from gateway.access.scopes import OTHER_SCOPES, parse_scope
 from gateway.errors import InvalidRequest, Unauthorized
 from gateway.oauth.authenticate import ASSERTION_TYPE as ASSERTION_TYPE
 from gateway.oauth.keys import check_keys, client_assertion
-from gateway.oauth.scopes import SESSION_SCOPES
 from gateway.store.clients import (
     ASYMMETRIC,
     PUBLIC,
@@ -126,8 +125,7 @@ def check_registration(asked: Registration, *, inside: bool = False) -> None:
     if not asked.name.strip() or len(asked.name) > _NAME_MAX or not asked.name.isprintable():
         raise InvalidRequest("a client needs a name of 200 characters at most", where="name")
     for text in asked.scope.split():
-        known = text in OTHER_SCOPES or text in SESSION_SCOPES
-        if not known and parse_scope(text) is None:
+        if text not in OTHER_SCOPES and parse_scope(text) is None:
             raise InvalidRequest("not a scope", where=text)
     if not asked.scope.strip():
         raise InvalidRequest("a client needs a scope", where="scope")

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from gateway.access.scopes import OTHER_SCOPES
+from gateway.access.scopes import GATEWAY_SCOPES, NAMED_ONLY, SESSION_SCOPES
 from gateway.oauth import dpop
 from gateway.oauth.authenticate import METHODS
 from gateway.oauth.clients import CODE_GRANTS, SYSTEM_GRANT
 from gateway.oauth.issuer import Issuer
 from gateway.oauth.keyring import SIGNING
 from gateway.oauth.keys import ALGORITHMS
-from gateway.oauth.scopes import SESSION_SCOPES
 
 _CAPABILITIES = (
     "launch-ehr", "launch-standalone", "authorize-post", "client-public",
@@ -27,8 +26,9 @@ def oauth_metadata(issuer: Issuer, types: Iterable[str], *, registers: bool) -> 
     """Return the metadata of RFC 8414 (with RFC 9207 and RFC 9449)."""
     methods, algorithms = list(METHODS.values()), list(ALGORITHMS)
     levels = ("patient", "user", "system")
-    named = [f"{level}/{type_}.rs" for level in levels for type_ in ("*", *sorted(types))]
-    ours = sorted(set(OTHER_SCOPES) - set(SESSION_SCOPES))
+    named = [
+        f"{level}/{type_}.rs" for level in levels for type_ in ("*", *sorted({*types, *NAMED_ONLY}))
+    ]
     found: dict[str, Any] = {
         "issuer": issuer.url,
         "authorization_endpoint": issuer.endpoint("authorize"),
@@ -36,7 +36,7 @@ def oauth_metadata(issuer: Issuer, types: Iterable[str], *, registers: bool) -> 
         "jwks_uri": issuer.endpoint("jwks"),
         "introspection_endpoint": issuer.endpoint("introspect"),
         "revocation_endpoint": issuer.endpoint("revoke"),
-        "scopes_supported": [*SESSION_SCOPES, *named, *ours],
+        "scopes_supported": [*sorted(SESSION_SCOPES), *named, *sorted(GATEWAY_SCOPES)],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": [*CODE_GRANTS, SYSTEM_GRANT],

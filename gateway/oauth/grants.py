@@ -19,10 +19,11 @@ from authlib.oauth2.rfc6749 import (
 from authlib.oauth2.rfc6749.grants import BaseGrant, TokenEndpointMixin
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
+from gateway.access.scopes import OFFLINE, ONLINE, covers
 from gateway.oauth.dpop import InvalidProofError, Proof
 from gateway.oauth.issuer import MICROS, Issuer
 from gateway.oauth.openid import id_token
-from gateway.oauth.scopes import OFFLINE, ONLINE, covers, for_person, for_system
+from gateway.oauth.scopes import for_person, for_system
 from gateway.store import people
 from gateway.store.authorizations import (
     Authorization,

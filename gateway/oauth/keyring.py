@@ -27,6 +27,8 @@ from joserfc.errors import JoseError
 from gateway.errors import InvalidSetting
 
 SIGNING = "RS256"
+AUDIT = "audit"
+"""The name of the key under which the audit is sealed."""
 _BITS = 2048
 _MASTER_BYTES = 32
 _SEALED = {"alg": "dir", "enc": "A256GCM"}

@@ -1,7 +1,6 @@
 """Which scopes a client gets: what it asks for, within what it may have, by meaning.
 
-The grammar of resource scopes is `gateway.access.scopes`; here are the scopes that are about
-the session (SMART App Launch 2.2, OpenID Connect), and which of them all are for whom.
+The grammar of scopes is `gateway.access.scopes`; here is which of them are for whom.
 """
 
 from __future__ import annotations
@@ -10,10 +9,8 @@ from collections.abc import Iterable
 
 from authlib.oauth2.rfc6749 import InvalidScopeError
 
-from gateway.access.scopes import OTHER_SCOPES, narrow, parse_scope
+from gateway.access.scopes import GATEWAY_SCOPES, SESSION_SCOPES, narrow, parse_scope
 
-OFFLINE, ONLINE = "offline_access", "online_access"
-SESSION_SCOPES = ("openid", "fhirUser", "launch", "launch/patient", OFFLINE, ONLINE)
 PERSONAL = ("user", "patient")
 _LEVELS = (*PERSONAL, "system")
 
@@ -27,18 +24,12 @@ def check_known(scope: str) -> None:
 
 def for_system(asked: str, allowance: str) -> str:
     """Return what a client gets that speaks for itself."""
-    ours = [text for text in OTHER_SCOPES if text.startswith("gateway/")]
-    return _within(asked, allowance, ("system",), ours)
+    return _within(asked, allowance, ("system",), GATEWAY_SCOPES)
 
 
 def for_person(asked: str, allowance: str) -> str:
     """Return what a client may be granted by a person."""
     return _within(asked, allowance, PERSONAL, SESSION_SCOPES)
-
-
-def covers(granted: str, asked: str) -> bool:
-    """Say whether all that is asked was granted, by meaning."""
-    return all(for_person(text, granted) == for_person(text, text) != "" for text in asked.split())
 
 
 def _within(asked: str, allowance: str, levels: Iterable[str], others: Iterable[str]) -> str:

@@ -71,7 +71,7 @@ def guard_pages(blueprint: Blueprint, settings: Settings) -> None:
 def allow_form_target(url: str) -> None:
     """Let a form of this page end at another origin: browsers hold redirects to the policy too."""
     parts = urlsplit(url)
-    g.form_target = f"{parts.scheme}://{parts.netloc}"
+    g.form_target = f"{parts.scheme}://{parts.netloc}" if parts.netloc else f"{parts.scheme}:"
 
 
 def page(template: str, status: int = 200, **values: Any) -> Response:

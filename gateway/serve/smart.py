@@ -6,7 +6,7 @@ from flask import Blueprint, Response, request
 
 from gateway.serve.oauth.discovery import add_discovery
 from gateway.serve.oauth.endpoints import add_endpoints
-from gateway.serve.oauth.pages import add_pages
+from gateway.serve.oauth.pages import consent_blueprint
 from gateway.serve.server import Server
 
 _CORS = {
@@ -21,10 +21,10 @@ _PAGES = "/oauth/authorize"
 
 def smart_blueprint(server: Server) -> Blueprint:
     """Make the routes under /oauth and /.well-known."""
-    blueprint = Blueprint("smart", __name__, template_folder="templates")
+    blueprint = Blueprint("smart", __name__)
     add_discovery(blueprint, server)
     add_endpoints(blueprint, server)
-    add_pages(blueprint, server)
+    blueprint.register_blueprint(consent_blueprint(server))
     blueprint.after_request(_open)
     return blueprint
 

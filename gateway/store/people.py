@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, delete, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.errors import InvalidRequest, NotFound, VersionConflict
+from gateway.store.authorizations import revoke_person
 from gateway.store.sessions import end_sessions
 from gateway.store.tables import person, person_role
 
@@ -128,8 +129,9 @@ def map_roles(connection: Connection, key: int, roles: Iterable[Role]) -> None:
 
 
 def deactivate_person(connection: Connection, id_: str, now: int) -> None:
-    """Refuse a person from now on and end all sessions; raises NotFound."""
+    """Refuse a person from now on, end all sessions and tokens; raises NotFound."""
     end_sessions(connection, _set_active(connection, id_, active=False, now=now))
+    revoke_person(connection, id_, now)
 
 
 def reactivate_person(connection: Connection, id_: str, now: int) -> None:

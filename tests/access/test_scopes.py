@@ -217,8 +217,9 @@ def test_narrowing_grants_just_what_both_sides_grant() -> None:
 
 
 def test_every_scope_that_is_not_about_resources_is_known_by_name() -> None:
-    assert {"launch", "launch/patient", "launch/encounter", "openid", "fhirUser", "profile",
-            "offline_access", "online_access", SEND_HL7} <= OTHER_SCOPES  # fmt: skip
+    assert {"launch", "launch/patient", "openid", "fhirUser", "offline_access", "online_access",
+            SEND_HL7} <= OTHER_SCOPES  # fmt: skip
+    assert parse_scope("launch/encounter") is None
 
 
 def test_access_requires_by_type_and_letter() -> None:

@@ -85,7 +85,7 @@ def _everything(visit: Visit, id_: str) -> Response:
     visit.asked_for(pairs)
     server, most = visit.server, visit.server.settings.page_size_max
     types = tuple(filter(None, request.args.get("_type", "").split(",")))
-    with server.database.read() as connection:
+    with server.database.search() as connection:
         page = everything(
             connection, visit.access, id_, server.rules, types=types, since=instant("_since"),
             count=number("_count", most, most), cursor=request.args.get("_cursor", ""),

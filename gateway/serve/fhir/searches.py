@@ -74,7 +74,7 @@ def _search(visit: Visit, type_: str, id_: str = "") -> Response:
     pairs = pairs_sent()
     visit.asked_for(pairs)
     shown = asked(request.values)
-    with visit.server.database.read() as connection:
+    with visit.server.database.search() as connection:
         body, page = found_page(visit.server, visit.access, connection, type_, pairs, id_)
     visit.noted(page.matches + page.included)
     return visit.text(body, shown)

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import orjson
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, Response, request
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 
@@ -24,6 +24,7 @@ from gateway.oauth.bearer import caller_for
 from gateway.oauth.issuer import Reply
 from gateway.serve.oauth import words
 from gateway.serve.oauth.endpoints import BODY_BYTES, record, slow_down
+from gateway.serve.pages import allow_form_target, guard_pages, page
 from gateway.serve.server import Server
 from gateway.serve.session import SignedIn, check_csrf, signed_in
 from gateway.store import resources
@@ -33,13 +34,6 @@ from gateway.store.query import parse_query
 from gateway.store.search import search
 
 _LOOK = ("user/Patient.rs",)
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Pragma": "no-cache",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +45,10 @@ class Shown:
     birth_date: str
 
 
-def add_pages(blueprint: Blueprint, server: Server) -> None:
+def consent_blueprint(server: Server) -> Blueprint:
     """Make the routes under /oauth/authorize."""
+    blueprint = Blueprint("consent", __name__, template_folder="../templates")
+    guard_pages(blueprint, server.settings)
 
     @blueprint.route("/oauth/authorize", methods=["GET", "POST"])
     def authorize() -> Response:
@@ -65,6 +61,8 @@ def add_pages(blueprint: Blueprint, server: Server) -> None:
     @blueprint.post("/oauth/authorize/decision")
     def decision() -> Response:
         return _outcome(server, lambda: _decide(server))
+
+    return blueprint
 
 
 def _begin(server: Server) -> Response:
@@ -210,31 +208,15 @@ def _error(server: Server, status: int, text: str, client: str, wait: int = 0) -
 
 
 def _plain_error(status: int, text: str) -> Response:
-    response = _page("refused", None, text=text)
-    response.status_code = status
-    return response
+    return page("oauth/refused.html", status, text=text)
 
 
-def _page(name: str, goes_to: Ask | None, **values: object) -> Response:
-    response = Response(render_template(f"oauth/{name}.html", **values), mimetype="text/html")
-    response.headers.update(_HEADERS)
-    # Browsers hold a redirect that follows a form to form-action, too.
-    target = ["'self'", *([_origin(goes_to.redirect_uri)] if goes_to else [])]
-    response.headers["Content-Security-Policy"] = (
-        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
-        "frame-ancestors 'none'; "
-        f"form-action {' '.join(target)}"
-    )
-    return response
-
-
-def _origin(uri: str) -> str:
-    parts = urlsplit(uri)
-    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else f"{parts.scheme}:"
+def _page(name: str, goes_to: Ask, **values: Any) -> Response:
+    allow_form_target(goes_to.redirect_uri)
+    return page(f"oauth/{name}.html", **values)
 
 
 def _go(location: str) -> Response:
     response = Response(status=303, headers={"Location": location})
     response.autocorrect_location_header = False
-    response.headers.update(_HEADERS)
     return response

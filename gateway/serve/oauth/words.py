@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
-from gateway.access.scopes import parse_scope
+from gateway.access.scopes import OFFLINE, ONLINE, parse_scope
 from gateway.config import Settings
-from gateway.oauth.scopes import OFFLINE, ONLINE
 
 _THINGS = {
     "*": "the whole genomic record",
