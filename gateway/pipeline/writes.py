@@ -24,13 +24,13 @@ from gateway.fhir import terms
 from gateway.pipeline.references import literals, renamed
 from gateway.pipeline.written_patients import IndexKeeper
 from gateway.store import made
-from gateway.store.asked import Rules
 from gateway.store.database import Connection
 from gateway.store.dates import instant_text
-from gateway.store.query import parse_query
 from gateway.store.referred import read_many
 from gateway.store.resources import NewVersion, Stored, read, save
-from gateway.store.search import search
+from gateway.store.search.asked import Rules
+from gateway.store.search.query import parse_query
+from gateway.store.search.run import search
 
 Json = dict[str, Any]
 

@@ -19,13 +19,13 @@ from gateway.serve.fhir.registry import Asked, Route
 from gateway.serve.fhir.visit import Visit, number, pairs_of
 from gateway.serve.terminology import given
 from gateway.store import resources
-from gateway.store.compartment import everything
 from gateway.store.database import Connection
 from gateway.store.dates import instant_text
 from gateway.store.files import stored_size
-from gateway.store.parameters import TYPES
 from gateway.store.referred import read_many
 from gateway.store.resources import Stored
+from gateway.store.search.compartment import everything
+from gateway.store.search.parameters import TYPES
 
 _DEFINITIONS = "http://hl7.org/fhir/OperationDefinition/"
 _PATIENT, _REPORT = frozenset({"Patient"}), frozenset({"DiagnosticReport"})

@@ -11,8 +11,8 @@ from gateway.serve.fhir.registry import Asked, Route
 from gateway.serve.fhir.visit import Visit, number, pairs_of
 from gateway.store import resources
 from gateway.store.dates import interval
-from gateway.store.history import history_of
-from gateway.store.parameters import TYPES
+from gateway.store.search.history import history_of
+from gateway.store.search.parameters import TYPES
 
 _PAGE = (
     Asked("_since", "Only versions filed at or after this instant."),

@@ -23,12 +23,12 @@ from gateway.serve.fhir.representation import PARAMETERS as SHOWN
 from gateway.serve.fhir.visit import Pairs, Visit, asked, pairs_of, preference
 from gateway.serve.server import Server
 from gateway.store import resources
-from gateway.store.asked import Query
 from gateway.store.database import Connection
-from gateway.store.page import Page
-from gateway.store.parameters import PARAMETERS, SHARED
-from gateway.store.query import parse_query
-from gateway.store.search import search
+from gateway.store.search.asked import Query
+from gateway.store.search.page import Page
+from gateway.store.search.parameters import PARAMETERS, SHARED
+from gateway.store.search.query import parse_query
+from gateway.store.search.run import search
 
 _FORM_BYTES = 100_000
 COMPARTMENT = frozenset(PARAMETERS) - SHARED - {"Patient"}

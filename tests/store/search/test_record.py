@@ -9,11 +9,11 @@ from sqlalchemy import Connection, event, update
 
 from gateway.access.scopes import Access
 from gateway.errors import Forbidden, InvalidSearch, NotFound
-from gateway.store.compartment import everything
 from gateway.store.database import Database
-from gateway.store.history import history_of
-from gateway.store.page import Page
 from gateway.store.resources import NewVersion, save
+from gateway.store.search.compartment import everything
+from gateway.store.search.history import history_of
+from gateway.store.search.page import Page
 from gateway.store.tables import patient, resource
 from tests.store.records import (
     EVERYTHING,
