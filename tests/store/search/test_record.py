@@ -78,7 +78,7 @@ def test_everything_is_the_record_and_what_it_leads_to_in_one_statement(
 
 def test_everything_leaves_out_what_may_not_be_read(database: Database) -> None:
     with database.write() as connection:
-        _, bob = _fill(connection)
+        _fill(connection)
         restrict(connection, "a1")
     with database.search() as connection:
         page = everything(connection, EVERYTHING, "alice", RULES)
@@ -89,7 +89,7 @@ def test_everything_leaves_out_what_may_not_be_read(database: Database) -> None:
         assert {one.id for one in page.matches} == {"alice", "a2"}
         for access, error in (
             (scoped("system/Observation.rs"), Forbidden),
-            (scoped("system/*.rs", patient_key=bob), NotFound),
+            (scoped("patient/*.rs", patient="bob"), NotFound),
         ):
             with pytest.raises(error):
                 everything(connection, access, "alice", RULES)
@@ -149,7 +149,7 @@ def test_history_leaves_out_what_may_not_be_read(database: Database) -> None:
         restrict(connection, "a2")
     with database.search() as connection:
         assert _history(connection, type_="DiagnosticReport") == ["b1.1", "a1.1"]
-        mine = scoped("system/DiagnosticReport.r", patient_key=bob)
+        mine = scoped("patient/DiagnosticReport.r", patient="bob")
         assert _history(connection, mine) == ["b1.1"]
         with pytest.raises(Forbidden):
             _history(connection, scoped("system/Patient.s"))
