@@ -17,7 +17,10 @@ from gateway.errors import Forbidden
 SEND_HL7 = "gateway/hl7.send"
 """Allows pushing HL7 messages over HTTP; it reads nothing."""
 
-OTHER_SCOPES = frozenset({SEND_HL7})
+ETHNICITY = "gateway/ethnicity.read"
+"""Shows the ethnic category of the patients that other scopes allow to read."""
+
+OTHER_SCOPES = frozenset({SEND_HL7, ETHNICITY})
 
 _LETTERS = "cruds"
 _SCOPE = re.compile(r"(system)/(\*|[A-Z][A-Za-z]+)\.(\*|read|write|(?=[cruds])c?r?u?d?s?)")

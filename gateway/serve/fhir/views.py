@@ -27,6 +27,7 @@ from gateway.errors import (
     UnsupportedMedia,
 )
 from gateway.fhir.outcome import outcome
+from gateway.serve.fhir.ethnicity import add_ethnicity
 from gateway.serve.fhir.formats import JSON, require_json
 from gateway.serve.fhir.identity import add_identity
 from gateway.serve.fhir.metadata import statement
@@ -61,6 +62,7 @@ def fhir_blueprint(server: Server) -> Blueprint:
     _add_reads(blueprint, server)
     _add_searches(blueprint, server)
     add_identity(blueprint, server)
+    add_ethnicity(blueprint, server)
     _add_refusals(blueprint)
     blueprint.after_request(_audited)
     blueprint.register_error_handler(GatewayError, _refused)
