@@ -33,10 +33,12 @@ def compare(people: Sequence[Person], sent: Sequence[Message]) -> Iterator[str]:
     from splink.backends.duckdb import DuckDBAPI
 
     api = DuckDBAPI()
-    index = api.register(pyarrow.Table.from_pylist(
-        [_row(f"p{one.key}", one.patient()) for one in people]), dataset_display_name="people")  # fmt: skip
-    said = api.register(pyarrow.Table.from_pylist(
-        [_row(f"m{at}", one.asserted) for at, one in enumerate(sent)]), dataset_display_name="sent")  # fmt: skip
+    known = [_row(f"p{one.key}", one.patient()) for one in people]
+    said = [_row(f"m{at}", one.asserted) for at, one in enumerate(sent)]
+    tables = [
+        api.register(pyarrow.Table.from_pylist(rows), dataset_display_name=name)
+        for name, rows in (("people", known), ("sent", said))
+    ]
     settings = SettingsCreator(
         link_type="link_only",
         comparisons=[
@@ -50,7 +52,7 @@ def compare(people: Sequence[Person], sent: Sequence[Message]) -> Iterator[str]:
         ],
     )  # fmt: skip
     started = time.perf_counter()
-    linker = Linker([index, said], settings)
+    linker = Linker(tables, settings)
     linker.training.estimate_probability_two_random_records_match([block_on("number")], recall=0.98)
     linker.training.estimate_u_using_random_sampling(max_pairs=1e6)
     linker.training.estimate_parameters_using_expectation_maximisation(block_on("born"))
@@ -60,7 +62,8 @@ def compare(people: Sequence[Person], sent: Sequence[Message]) -> Iterator[str]:
     for pair in found:
         ends = {str(pair["unique_id_l"])[0]: str(pair["unique_id_l"]),
                 str(pair["unique_id_r"])[0]: str(pair["unique_id_r"])}  # fmt: skip
-        best[ends["m"]] = max(best.get(ends["m"], (0.0, "")), (pair["match_probability"], ends["p"]))
+        match = pair["match_probability"], ends["p"]
+        best[ends["m"]] = max(best.get(ends["m"], match), match)
     seconds = time.perf_counter() - started
     yield f"\nSplink, the best match of each message ({len(sent) / seconds:.0f} per second)"
     for threshold in _THRESHOLDS:

@@ -29,6 +29,12 @@ from gateway.store import identity, resources
 from gateway.store.database import Connection
 from gateway.store.matching import Seen, cross, seen
 
+OPERATIONS = (
+    ("match", "http://hl7.org/fhir/OperationDefinition/Patient-match"),
+    ("ihe-pix", "https://profiles.ihe.net/ITI/PIXm/OperationDefinition/IHE.PIXm.pix"),
+)
+"""Name and definition of each, for the CapabilityStatement."""
+
 _GRADE = "http://hl7.org/fhir/StructureDefinition/match-grade"
 _POSSIBLE, _PROBABLE = 0.6, 0.85
 _BODY_BYTES = 100_000

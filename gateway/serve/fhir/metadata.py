@@ -6,6 +6,7 @@ from typing import Any
 
 from gateway import __version__
 from gateway.fhir import capability as fhir
+from gateway.serve.fhir.identity import OPERATIONS
 from gateway.serve.server import Server, token_url
 from gateway.store.dates import instant_text
 from gateway.store.parameters import COMMON, PARAMETERS, READ_ONLY, Kind, Parameter
@@ -44,7 +45,11 @@ def _searchable(type_: str) -> fhir.TypeSupport:
     references = [name for name, parameter in own.items() if parameter.kind is Kind.REFERENCE]
     includes = [f"{type_}:{name}" for name in (*references, *(["*"] if references else []))]
     return fhir.TypeSupport(
-        type_, interactions=(*_READS, "search-type"), searches=searches, includes=includes
+        type_,
+        interactions=(*_READS, "search-type"),
+        searches=searches,
+        includes=includes,
+        operations=[fhir.Operation(*one) for one in OPERATIONS] if type_ == "Patient" else (),
     )
 
 
