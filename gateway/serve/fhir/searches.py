@@ -17,6 +17,7 @@ from gateway.errors import (
 from gateway.fhir.outcome import outcome
 from gateway.fhir.subset import Summary
 from gateway.serve.fhir.bundle import Links, searchset
+from gateway.serve.fhir.ethnicity import completed
 from gateway.serve.fhir.formats import FORM
 from gateway.serve.fhir.registry import IN_COMPARTMENT, Asked, Route
 from gateway.serve.fhir.representation import PARAMETERS as SHOWN
@@ -98,7 +99,10 @@ def found_page(
     url = f"{base}/Patient/{patient_id}/{type_}" if patient_id else f"{base}/{type_}"
     links = Links(url, [*query.pairs, *(pair for pair in pairs if _shown_only(pair))], page.next)
     said = warnings(query.ignored, capped=page.capped)
-    return searchset(base, links, page.matches, page.included, page.total, said), page
+    matches, included = (
+        completed(connection, access, rows) for rows in (page.matches, page.included)
+    )
+    return searchset(base, links, matches, included, page.total, said), page
 
 
 def _query(server: Server, type_: str, pairs: Pairs, patient_id: str, *, strict: bool) -> Query:

@@ -144,7 +144,7 @@ def test_history_tells_every_version_newest_first(database: Database) -> None:
 
 def test_history_leaves_out_what_may_not_be_read(database: Database) -> None:
     with database.write() as connection:
-        alice, bob = _fill(connection)
+        alice, _ = _fill(connection)
         save(connection, [report("a2", "alice", alice, status="amended")], NOW + 2 * DAY)
         restrict(connection, "a2")
     with database.search() as connection:
