@@ -13,7 +13,7 @@ from pathlib import Path
 
 from flask import Flask, request
 
-from gateway.access.policy import Policy, load_policy
+from gateway.access.policy import DEFAULT, Policy, load_policy
 from gateway.access.scopes import SEND_HL7
 from gateway.config import Settings, load_settings
 from gateway.errors import Forbidden, InvalidSetting
@@ -76,7 +76,7 @@ class Parts:
     database: Database
     mappings: Mappings
     sources: Sources
-    policy: Policy
+    policy: Policy = DEFAULT
 
     def intake(self) -> Intake:
         """Return what the doors need."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -88,6 +89,16 @@ def sqlite(sqlite_schema: Path, tmp_path: Path) -> Iterator[Database]:
     opened = Database(_sqlite_copy(sqlite_schema, tmp_path))
     yield opened
     opened.close()
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Commands begin to log by their settings: no other test is to hear of it."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    yield
+    root.setLevel(level)
+    root.handlers = handlers
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

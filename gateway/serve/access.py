@@ -81,6 +81,7 @@ def _break(server: Server, access: Access, asked: _Asked) -> Response:
         access.caller.person, now, now + role.break_glass_minutes * _MINUTE, BREAK_GLASS,
         role.break_glass_restricted,
     )  # fmt: skip
+    server.journal.prepare(now)
     with server.database.write() as connection:
         key = add_grant(connection, grant)
         _record(server, access, f"Patient/{asked.patient}", 201)
@@ -101,7 +102,8 @@ def _record(server: Server, access: Access, target: str, status: int) -> None:
         interaction=BREAK_GLASS,
         target=target,
         status=status,
-        subject=access.caller.person,
+        person=access.caller.person,
+        patient=target.partition("/")[2],
         purpose=access.caller.purpose,
     )
     server.journal.record(event, sync=True)

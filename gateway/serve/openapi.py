@@ -53,7 +53,7 @@ def _paths(route: Route) -> Iterator[tuple[str, str]]:
         for type_ in sorted(route.types):
             yield _templated(rule.replace("<type_>", type_)), type_
     else:
-        yield _templated(rule), ""
+        yield _templated(rule), route.type_
 
 
 def _templated(rule: str) -> str:

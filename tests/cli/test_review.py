@@ -47,7 +47,7 @@ def test_what_is_held_is_listed_without_patient_data_and_shown_side_by_side(desk
     assert "number" in rows["agree"]
     assert "birth date" in rows["differ"]
     (journal,) = (desk.folder / "audit").glob("*.ndjson")
-    event = orjson.loads(journal.read_bytes())
+    event = orjson.loads(journal.read_bytes().splitlines()[-1])
     assert (event["interaction"], event["subject"]) == ("operation:review", "Ann Example")
     assert event["returned"] == [f"Patient/{patient}"]
 

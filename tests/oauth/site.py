@@ -30,6 +30,7 @@ from gateway.serve.smart import smart_blueprint
 from gateway.store import people
 from gateway.store.clients import ASYMMETRIC, PUBLIC, Client
 from gateway.store.database import Database
+from gateway.store.relationships import Party, relate
 from tests.store.records import add_patient, add_report
 
 VERIFIER = "a-verifier-of-the-tests-with-more-than-43-characters"
@@ -38,8 +39,9 @@ BACK = "https://app.example/back"
 SCOPE = "launch launch/patient openid fhirUser offline_access patient/*.rs user/DiagnosticReport.rs"
 KEY = new_key("ES384")
 CHI_OF_ALICE = "0101625707"
+BOARD = "S08000024"
 MORAG = people.Person(1, "0f5b7c1e-person", "local", "morag", "Morag Clinician", True,
-                      (people.Role("clinician", "S08000024", "genetics"),))  # fmt: skip
+                      (people.Role("clinician", BOARD, "genetics"),))  # fmt: skip
 
 
 class Clock:
@@ -74,6 +76,7 @@ class Site:
         with database.write() as connection:
             alice = add_patient(connection, "alice", CHI_OF_ALICE)
             add_report(connection, "a1", "alice", alice)
+            relate(connection, alice, [Party("treating", BOARD)], 0)
         self.app = self.register(PUBLIC, redirect_uris=(BACK,))
         self.backend = self.register(
             ASYMMETRIC, scope="system/*.rs gateway/launch.write gateway/client.register",
@@ -186,7 +189,8 @@ class Site:
     def events(self) -> list[dict[str, Any]]:
         folder = self.settings.data / "audit"
         files = sorted(folder.glob("*.ndjson")) if folder.exists() else []
-        return [orjson.loads(line) for path in files for line in path.read_bytes().splitlines()]
+        lines = [orjson.loads(line) for path in files for line in path.read_bytes().splitlines()]
+        return [line for line in lines if "segment" not in line]
 
 
 def held(token: str) -> dict[str, str]:

@@ -14,6 +14,8 @@ from flask.testing import FlaskClient
 from gateway.access.policy import Caller
 from gateway.access.scopes import Access
 from gateway.errors import NotFound, StoreUnavailable, Unauthorized
+from gateway.oauth.bearer import Bearer
+from gateway.oauth.dpop import Proof
 from gateway.serve.access import access_blueprint
 from gateway.serve.server import Server
 from gateway.store import grants, resources
@@ -32,11 +34,15 @@ class Bearers:
     server: Server
     callers: dict[str, Caller]
 
-    def access(self, authorization: str | None) -> Access:
+    def access_of(self, name: str) -> Access:
+        return self.bearer(f"Bearer {name}", None).access
+
+    def bearer(self, authorization: str | None, _proof: Proof | None) -> Bearer:
         name = (authorization or "").removeprefix("Bearer ")
         if name not in self.callers:
             raise Unauthorized
-        return self.server.policy.access(self.callers[name], self.server.clock())
+        caller, now = self.callers[name], self.server.clock()
+        return Bearer(caller, self.server.policy.access(caller, now), now, "")
 
 
 @pytest.fixture
@@ -65,7 +71,7 @@ def _break(client: FlaskClient, who: str = "ada", **changed: Any) -> Any:
 def _sees(server: Server, bearers: Bearers, who: str, id_: str) -> bool:
     with server.database.read() as connection:
         try:
-            resources.read(connection, bearers.access(who), "DiagnosticReport", id_)
+            resources.read(connection, bearers.access_of(who), "DiagnosticReport", id_)
         except NotFound:
             return False
     return True
@@ -106,7 +112,7 @@ def test_it_is_audited_and_told_without_patient_data_and_awaits_review(
     assert (line["interaction"], line["target"], line["status"]) == (
         "break-glass", "Patient/alice", 201
     )  # fmt: skip
-    assert (line["client"], line["subject"]) == ("app", "ada")
+    assert (line["client"], line["person"], line["patient"]) == ("app", "ada", "alice")
     (record,) = caplog.records
     assert (record.levelname, record.grant) == ("WARNING", key)
     assert "alice" not in record.getMessage()

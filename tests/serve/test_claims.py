@@ -15,8 +15,11 @@ from gateway.serve.fhir.views import fhir_routes
 from gateway.serve.server import Server
 from tests.serve.conftest import journal_lines
 from tests.serve.test_writes import ORDER, PERSON, TASK, bundle, entry
+from tests.store.records import CHI
 
 Json = dict[str, Any]
+DEFINITIONS = ("http://hl7.org/fhir/OperationDefinition/",
+               "https://profiles.ihe.net/ITI/PIXm/OperationDefinition/")  # fmt: skip
 STRICT = {"Prefer": "handling=strict"}
 DOCUMENT: Json = {
     "resourceType": "DocumentReference", "status": "current",
@@ -112,6 +115,19 @@ def test_every_search_parameter_and_include_is_understood(client: FlaskClient, r
             assert answer.status_code == 200, (type_, name, answer.text)
 
 
+def test_the_audit_is_searched_by_every_parameter_that_is_claimed(
+    app: Flask, grant: Callable[..., dict[str, str]], rest: Json
+) -> None:
+    header = grant("system/AuditEvent.rs") | STRICT
+    (audit,) = [one for type_, one in resources(rest, stored=False) if type_ == "AuditEvent"]
+    assert interactions(audit) == {"read", "search-type"}
+    assert "versioning" not in audit
+    for parameter in audit["searchParam"]:
+        query = {parameter["name"]: VALUES[parameter["type"]]}
+        answer = app.test_client().get("/fhir/AuditEvent", query_string=query, headers=header)
+        assert answer.status_code == 200, (parameter["name"], answer.text)
+
+
 def test_a_conditional_read_is_full(client: FlaskClient, rest: Json) -> None:
     assert {one["conditionalRead"] for _, one in resources(rest)} == {"full-support"}
     newest = client.get("/fhir/DiagnosticReport/a1")
@@ -146,12 +162,16 @@ def test_every_operation_is_served(client: FlaskClient, rest: Json) -> None:
         ),
         "translate": lambda _: client.get("/fhir/ConceptMap/$translate?url=hl7v2.sex&code=F"),
         "expand": lambda _: client.get("/fhir/ValueSet/$expand?url=hl7v2.sex"),
+        "match": lambda _: client.post("/fhir/Patient/$match", json={**PERSON}),
+        "ihe-pix": lambda _: client.get(
+            f"/fhir/Patient/$ihe-pix?sourceIdentifier={CHI}|0101625707"
+        ),
     }
     seen = set()
     for type_, one in resources(rest, stored=False):
         for operation in one.get("operation", ()):
             seen.add(operation["name"])
-            assert operation["definition"].startswith("http://hl7.org/fhir/OperationDefinition/")
+            assert operation["definition"].startswith(DEFINITIONS)
             answer = asked[operation["name"]](type_)
             assert answer.status_code == 200, (operation, answer.text)
     assert seen == asked.keys()
@@ -198,11 +218,12 @@ def test_the_statement_has_modes(
 
 
 def test_each_route_is_claimed_somewhere(rest: Json) -> None:
-    claimed = {(type_, code) for type_, one in resources(rest) for code in interactions(one)}
+    every = list(resources(rest, stored=False))
+    claimed = {(type_, code) for type_, one in every for code in interactions(one)}
     claimed |= {("", one["code"]) for one in rest["interaction"]}
     claimed |= {
         (type_, f"${operation['name']}")
-        for type_, one in resources(rest, stored=False)
+        for type_, one in every
         for operation in one.get("operation", ())
     }
     routed = {

@@ -16,24 +16,32 @@ from werkzeug.test import TestResponse
 
 from gateway.app import create_app
 from gateway.config import Settings
+from gateway.serve.fhir.searches import COMPARTMENT
 from gateway.store.database import Database
 
-OPEN, NOTHING, BEARER, CLIENT, SESSION, VISIT = (
-    "open", "nothing", "bearer", "client", "session", "visit"
+OPEN, NOTHING, BEARER, CLIENT, SESSION, VISIT, APP = (
+    "open", "nothing", "bearer", "client", "session", "visit", "app"
 )  # fmt: skip
+MINE = f"<any({','.join(sorted(COMPARTMENT))}):type_>"
 # OPEN tells nothing about anybody. NOTHING says 404 or 405 to everybody. BEARER needs an access
 # token, CLIENT a client that proves who it is, SESSION a browser that is signed in. VISIT is a
-# form that anybody may send, from a page of ours.
+# form that anybody may send, from a page of ours. APP is a page for the request of a registered
+# app; without one it is refused.
 ROUTES = {
     "GET /health/live": OPEN,
     "GET /health/ready": OPEN,
     "GET /metrics": OPEN,  # inside the network of the operator only: README, "Watch it"
     "GET /static/<path:filename>": OPEN,
+    "GET /openapi.json": OPEN,
+    "GET /docs/api": OPEN,
+    "GET /docs/api.css": OPEN,
+    "GET /.well-known/oauth-authorization-server": OPEN,
+    "GET /.well-known/openid-configuration": OPEN,
+    "GET /fhir/.well-known/openid-configuration": OPEN,
     "GET /fhir/.well-known/smart-configuration": OPEN,
     "GET /fhir/metadata": OPEN,
     "GET /fhir/": NOTHING,
     "GET /fhir/<path:_rest>": NOTHING,
-    "POST /fhir/": NOTHING,
     "POST /fhir/<path:_rest>": NOTHING,
     "PUT /fhir/": NOTHING,
     "PUT /fhir/<path:_rest>": NOTHING,
@@ -45,11 +53,44 @@ ROUTES = {
     "GET /fhir/<type_>/<id_>": BEARER,
     "GET /fhir/<type_>/<id_>/_history": BEARER,
     "GET /fhir/<type_>/<id_>/_history/<version>": BEARER,
+    "GET /fhir/<type_>/_history": BEARER,
+    "GET /fhir/_history": BEARER,
+    "GET /fhir/AuditEvent": BEARER,
+    "GET /fhir/AuditEvent/<id_>": BEARER,
+    "POST /fhir/AuditEvent/_search": BEARER,
+    f"GET /fhir/Patient/<id_>/{MINE}": BEARER,
+    f"POST /fhir/Patient/<id_>/{MINE}/_search": BEARER,
+    "GET /fhir/Patient/<id_>/$everything": BEARER,
+    "GET /fhir/DiagnosticReport/<id_>/$document": BEARER,
+    "POST /fhir/<type_>/$validate": BEARER,
+    "GET /fhir/ConceptMap/$translate": BEARER,
+    "POST /fhir/ConceptMap/$translate": BEARER,
+    "GET /fhir/ValueSet/$expand": BEARER,
+    "POST /fhir/ValueSet/$expand": BEARER,
+    "POST /fhir/Patient/$match": BEARER,
+    "GET /fhir/Patient/$ihe-pix": BEARER,
+    "POST /fhir": BEARER,
+    "POST /fhir/": BEARER,
+    "POST /fhir/<type_>": BEARER,
+    "PUT /fhir/<type_>": BEARER,
+    "PUT /fhir/<type_>/<id_>": BEARER,
+    "POST /access/break-glass": BEARER,
     "POST /fhir/<type_>/_search": BEARER,
     "POST /hl7": BEARER,
     "GET /hl7/messages": BEARER,
     "GET /hl7/notices": BEARER,
+    "GET /oauth/jwks": OPEN,
     "POST /oauth/token": CLIENT,
+    "POST /oauth/introspect": CLIENT,
+    "POST /oauth/revoke": CLIENT,
+    "GET /oauth/userinfo": BEARER,
+    "POST /oauth/userinfo": BEARER,
+    "POST /oauth/launch": BEARER,
+    "POST /oauth/register": NOTHING,  # as long as the setting `registration` is off
+    "GET /oauth/authorize": APP,
+    "POST /oauth/authorize": APP,
+    "POST /oauth/authorize/patient": APP,
+    "POST /oauth/authorize/decision": APP,
     "GET /sign-in": OPEN,
     "GET /sign-in/code": OPEN,
     "GET /sign-in/upstream": OPEN,
@@ -91,7 +132,7 @@ def app(sqlite_schema: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 def _call(app: Flask, route: str, headers: dict[str, str]) -> TestResponse:
     method, rule = route.split(" ", 1)
-    path = re.sub(r"<(?:path:)?(\w+)>", lambda found: _EXAMPLES[found[1]], rule)
+    path = re.sub(r"<(?:[^:<>]+:)?(\w+)>", lambda found: _EXAMPLES[found[1]], rule)
     data = {"a": "b"} if method in ("POST", "PUT", "PATCH") else None
     return app.test_client().open(path, method=method, data=data, headers=headers)
 
@@ -144,3 +185,10 @@ def test_where_nothing_is_nothing_is_told(app: Flask, route: str) -> None:
 def test_what_is_open_answers_anybody(app: Flask, route: str) -> None:
     with _call(app, route, {}) as answer:
         assert answer.status_code in (200, 303)
+
+
+@pytest.mark.parametrize("route", _of(APP))
+def test_without_a_registered_app_nobody_is_sent_anywhere(app: Flask, route: str) -> None:
+    answer = _call(app, route, {})
+    assert answer.status_code == 400
+    assert "Location" not in answer.headers

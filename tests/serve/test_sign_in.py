@@ -358,7 +358,7 @@ def test_when_the_journal_cannot_be_written_nobody_is_signed_in(
 
     browser = site.browser()
     browser.get("/sign-in")
-    monkeypatch.setattr("gateway.store.audit.os.write", fail)
+    monkeypatch.setattr("gateway.store.audit.journal.os.write", fail)
     answer = browser.sign_in()
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert browser.get("/account").status_code == 303

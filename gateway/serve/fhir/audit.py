@@ -72,7 +72,7 @@ def _search(visit: Visit) -> Response:
     strict = preference("handling") == "strict"
     with server.database.read() as connection:
         query, wanted = read_search(connection, pairs, server.rules, strict=strict)
-        position = read_cursor(query, visit.access.client)
+        position = read_cursor(query, visit.access.client) or None
         found = find(connection, replace(wanted, position=position), query.count + 1)
     page = found[: query.count]
     more = ""

@@ -70,7 +70,7 @@ def _type(type_: str, routes: Sequence[Route]) -> fhir.TypeSupport:
         includes=_includes(type_) if searched else (),
         reverse_includes=_reverse_includes(type_) if searched else (),
         operations=_operations(mine),
-        stored="read" in codes,
+        stored="vread" in codes,
         conditional_create=any(route.conditional == "create" for route in mine),
         conditional_update=any(route.conditional == "update" for route in mine),
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 from flask import Blueprint, Response
 
+from gateway.access.access import NAMED_ONLY
 from gateway.errors import NotAllowed, NotFound
 from gateway.serve.fhir.visit import Visit, enter
 from gateway.serve.server import Server
@@ -88,7 +89,7 @@ def _entering(server: Server, route: Route) -> Callable[..., Response]:
 
 
 def _refusal(route: Route, type_: str) -> NotFound | NotAllowed:
-    if type_ not in TYPES:
+    if type_ not in TYPES | NAMED_ONLY:
         return NotFound("this server has no such resource type")
     if route.body == "resource":
         return NotAllowed(f"{type_} is written by messages, not over FHIR")

@@ -60,6 +60,19 @@ class Journal:
         if not self._unsynced.is_set():
             self._unsynced.set()
 
+    def prepare(self, now: int) -> None:
+        """Open what the next record needs, for who records inside a transaction that writes.
+
+        A new segment is announced in the database, which has room for one writer. Raises
+        StoreUnavailable.
+        """
+        with self._lock:
+            try:
+                self._ready(now)
+            except OSError as error:
+                self._close()
+                raise StoreUnavailable("the audit journal cannot be written") from error
+
     def close(self) -> None:
         """Sync and close the file of this process."""
         with self._lock:
