@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,12 +10,14 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 # import-linter cannot be run with -m.
 _CONTRACTS = "from importlinter.cli import lint_imports_command as lint; lint()"
+# One more than there are processors: much of a test is waiting.
+WORKERS = str((os.cpu_count() or 1) + 1)
 STEPS = (
     ("-m", "ruff", "check"),
     ("-m", "ruff", "format", "--check"),
     ("-m", "mypy"),
     ("-c", _CONTRACTS, "--no-logo"),
-    ("-m", "pytest"),
+    ("-m", "pytest", "-n", WORKERS, "--dist", "worksteal"),
 )
 
 
