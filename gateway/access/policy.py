@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from gateway.access.access import LABELS, Access, Right
-from gateway.access.caller import Caller as Caller
+from gateway.access.caller import Caller
 from gateway.access.scopes import parse_scopes
 from gateway.errors import Forbidden, InvalidSetting
 

@@ -12,13 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from gateway.access.access import NAMED_ONLY as NAMED_ONLY
-from gateway.access.access import OLD_LETTERS, meant_by
-from gateway.access.access import Access as Access
-from gateway.access.access import Constraint as Constraint
-from gateway.access.access import Right as Right
-from gateway.access.access import Scope as Scope
-from gateway.access.access import Shape as Shape
+from gateway.access.access import OLD_LETTERS, Access, Constraint, Scope, meant_by
 
 SEND_HL7 = "gateway/hl7.send"
 """Allows pushing HL7 messages over HTTP; it reads nothing."""

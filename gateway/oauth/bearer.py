@@ -12,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from gateway.access.policy import DEFAULT, Caller, Policy
-from gateway.access.scopes import Access
+from gateway.access.access import Access
+from gateway.access.caller import Caller
+from gateway.access.policy import DEFAULT, Policy
 from gateway.errors import Unauthorized
 from gateway.oauth.dpop import InvalidProofError, Proof, Proofs
 from gateway.store import people

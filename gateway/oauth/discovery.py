@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from gateway.access.scopes import GATEWAY_SCOPES, NAMED_ONLY, SESSION_SCOPES
+from gateway.access.access import NAMED_ONLY
+from gateway.access.scopes import GATEWAY_SCOPES, SESSION_SCOPES
 from gateway.oauth import dpop
 from gateway.oauth.authenticate import METHODS
 from gateway.oauth.clients import CODE_GRANTS, SYSTEM_GRANT

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from gateway.access.policy import Caller
+from gateway.access.caller import Caller
 from gateway.errors import Forbidden
 from gateway.oauth.issuer import MICROS, Issuer, Reply, answer
 from gateway.store.authorizations import Authorization

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 from uuid import uuid4
 
-from gateway.access.scopes import Access
+from gateway.access.access import Access
 from gateway.errors import (
     Forbidden,
     NotAllowed,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import request
 
-from gateway.access.scopes import Access
+from gateway.access.access import Access
 from gateway.config import Settings
 from gateway.oauth.bearer import Bearer
 from gateway.oauth.dpop import Proof

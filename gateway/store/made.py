@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, insert, select, text
 
-from gateway.access.scopes import Access
+from gateway.access.access import Access
 from gateway.store.guard import guard
 from gateway.store.resources import Saved, Stored
 from gateway.store.tables import patient, resource, written

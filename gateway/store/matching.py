@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from sqlalchemy import Connection, Dialect, and_, or_, select
 
-from gateway.access.scopes import Access, Shape
+from gateway.access.access import Access, Shape
 from gateway.report import Identifier, Patient
 from gateway.store import patients
 from gateway.store.guard import guard

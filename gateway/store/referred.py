@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from sqlalchemy import Connection, Dialect, select
 
-from gateway.access.scopes import Access, Shape
+from gateway.access.access import Access, Shape
 from gateway.store.guard import guard
 from gateway.store.prepared import Prepared, among, given, many, prepare
 from gateway.store.resources import Stored

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from gateway.access.scopes import Access, Shape
+from gateway.access.access import Access, Shape
 from gateway.errors import (
     Gone,
     Hold,

@@ -20,8 +20,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, delete
 
-from gateway.access.policy import Caller, Policy, load_policy
-from gateway.access.scopes import Access, Right, parse_scopes
+from gateway.access.access import Access, Right
+from gateway.access.caller import Caller
+from gateway.access.policy import Policy, load_policy
+from gateway.access.scopes import parse_scopes
 from gateway.errors import Forbidden, NotFound
 from gateway.store import resources
 from gateway.store.database import Database

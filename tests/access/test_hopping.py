@@ -10,8 +10,9 @@ from urllib.parse import parse_qsl
 import pytest
 from sqlalchemy import Connection, insert, select, update
 
-from gateway.access.policy import DEFAULT, Caller, access
-from gateway.access.scopes import Access
+from gateway.access.access import Access
+from gateway.access.caller import Caller
+from gateway.access.policy import DEFAULT, access
 from gateway.errors import Forbidden, NotFound
 from gateway.store import resources
 from gateway.store.database import Database

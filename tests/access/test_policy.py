@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from gateway.access.access import Right
-from gateway.access.policy import DEFAULT, Caller, Policy, access, load_policy
+from gateway.access.caller import Caller
+from gateway.access.policy import DEFAULT, Policy, access, load_policy
 from gateway.errors import Forbidden, InvalidSetting
 
 CLINICIAN = Caller("app", ("user/*.rs",), person="ada", roles=("clinician",), boards=("B1",))

@@ -5,11 +5,10 @@ import random
 
 import pytest
 
+from gateway.access.access import Constraint, Scope
 from gateway.access.scopes import (
     OTHER_SCOPES,
     SEND_HL7,
-    Constraint,
-    Scope,
     access_for,
     covers,
     narrow,

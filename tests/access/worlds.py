@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection, insert, text, update
 
-from gateway.access.policy import Caller
+from gateway.access.caller import Caller
 from gateway.store import merges
 from gateway.store.dates import LAST
 from gateway.store.resources import NewVersion, save

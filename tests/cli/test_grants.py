@@ -7,7 +7,8 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import text
 
-from gateway.access.policy import Caller, access
+from gateway.access.caller import Caller
+from gateway.access.policy import access
 from gateway.cli import main
 from gateway.errors import NotFound
 from gateway.store import resources

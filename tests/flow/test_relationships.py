@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from gateway import demo
-from gateway.access.policy import Caller, Policy, load_policy
+from gateway.access.caller import Caller
+from gateway.access.policy import Policy, load_policy
 from gateway.fhir.composed import Context
 from gateway.fhir.conformance import check
 from gateway.pipeline.file import Office

@@ -11,8 +11,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from gateway.access.policy import Caller
-from gateway.access.scopes import Access
+from gateway.access.access import Access
+from gateway.access.caller import Caller
 from gateway.errors import NotFound, StoreUnavailable, Unauthorized
 from gateway.oauth.bearer import Bearer
 from gateway.oauth.dpop import Proof

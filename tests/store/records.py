@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, update
 
-from gateway.access.scopes import Access, Right, access_for, parse_scopes
+from gateway.access.access import Access, Right
+from gateway.access.scopes import access_for, parse_scopes
 from gateway.store.resources import NewVersion, Saved, save
 from gateway.store.search.query import Rules
 from gateway.store.tables import patient, patient_identifier, resource

@@ -8,8 +8,9 @@ from contextlib import suppress
 import pytest
 from sqlalchemy import Connection, event
 
-from gateway.access.policy import Caller, access
-from gateway.access.scopes import Access
+from gateway.access.access import Access
+from gateway.access.caller import Caller
+from gateway.access.policy import access
 from gateway.errors import NotFound
 from gateway.store import resources
 from gateway.store.database import Database

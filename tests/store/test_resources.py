@@ -6,7 +6,7 @@ from decimal import Decimal
 import orjson
 import pytest
 
-from gateway.access.scopes import Access, Right
+from gateway.access.access import Access, Right
 from gateway.errors import (
     Forbidden,
     Gone,

@@ -13,7 +13,7 @@ from dataclasses import replace
 import orjson
 from flask import Response
 
-from gateway.access.scopes import Access
+from gateway.access.access import Access
 from gateway.errors import Forbidden, NotFound
 from gateway.fhir.audit_event import Recorded, audit_event
 from gateway.serve.fhir.audit_query import read_search

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import orjson
 
-from gateway.access.scopes import ETHNICITY, Access
+from gateway.access.access import Access
+from gateway.access.scopes import ETHNICITY
 from gateway.fhir.ethnicity import with_ethnic_category
 from gateway.store.database import Connection
 from gateway.store.patients import ethnic_categories

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Response, request
 
-from gateway.access.scopes import Access
+from gateway.access.access import Access
 from gateway.errors import (
     GatewayError,
     InvalidRequest,

@@ -14,7 +14,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.http import http_date
 
-from gateway.access.scopes import Access
+from gateway.access.access import Access
 from gateway.errors import InvalidRequest, NotFound, Unauthorized
 from gateway.fhir.terms import Json
 from gateway.oauth.bearer import token_name

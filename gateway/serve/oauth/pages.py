@@ -17,7 +17,7 @@ from flask import Blueprint, Response, request
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 
-from gateway.access.scopes import Access
+from gateway.access.access import Access
 from gateway.errors import Forbidden, GatewayError, Gone, NotFound, StoreUnavailable
 from gateway.oauth.authorize import Ask, RefusedError, UnfitError
 from gateway.oauth.bearer import caller_for

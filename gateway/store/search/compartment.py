@@ -8,8 +8,8 @@ from functools import lru_cache
 
 from sqlalchemy import Connection, Dialect, select
 
-from gateway.access import scopes
-from gateway.access.scopes import Access
+from gateway.access.access import Access
+from gateway.access.access import Shape as AccessShape
 from gateway.errors import NotFound
 from gateway.store.guard import guard
 from gateway.store.prepared import Prepared, among, given, many, prepare
@@ -84,7 +84,7 @@ def _pairs(types: list[str], since: int | None, count: int | None) -> tuple[tupl
 
 
 @lru_cache(maxsize=256)
-def _record(dialect: Dialect, access: scopes.Shape, typed: bool, dated: bool) -> Prepared:
+def _record(dialect: Dialect, access: AccessShape, typed: bool, dated: bool) -> Prepared:
     mine, other = resource.alias(), resource.alias()
     record = line(select(patient.c.key).where(patient.c.id == given("patient_id")))
     reached = (

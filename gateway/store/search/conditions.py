@@ -17,7 +17,7 @@ from sqlalchemy import BindParameter, Dialect
 from sqlalchemy.sql import ColumnElement
 from sqlalchemy.sql.expression import FromClause
 
-from gateway.access import scopes
+from gateway.access.access import Shape as AccessShape
 from gateway.store.guard import guard
 from gateway.store.prepared import given, many
 from gateway.store.search.asked import (
@@ -74,7 +74,7 @@ _NARROW = (PatientIds, PatientIdentifiers, Ids)
 _LEADING = (References, Strings, Pairs, Quantities, Linked)
 
 
-def plan(dialect: Dialect, access: scopes.Shape, type_: str, shapes: tuple[Shape, ...]) -> Plan:
+def plan(dialect: Dialect, access: AccessShape, type_: str, shapes: tuple[Shape, ...]) -> Plan:
     """Compile conditions together with the caller's Access."""
     narrow = any(item.kind in _NARROW for item in shapes)
     leading = not narrow and any(_leads(item) for item in shapes)

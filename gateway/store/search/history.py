@@ -22,8 +22,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import ColumnElement
 
-from gateway.access import scopes
-from gateway.access.scopes import Access
+from gateway.access.access import Access
+from gateway.access.access import Shape as AccessShape
 from gateway.errors import Forbidden, NotFound
 from gateway.store.guard import guard
 from gateway.store.prepared import Prepared, given, prepare
@@ -101,7 +101,7 @@ def _pairs(
 @lru_cache(maxsize=256)
 def _versions(
     dialect: Dialect,
-    access: scopes.Shape,
+    access: AccessShape,
     types: tuple[str, ...],
     since: bool,
     at: bool,
@@ -119,13 +119,13 @@ def _versions(
 _Source = tuple[Select[Any], ColumnElement[int], ColumnElement[int], ColumnElement[int]]
 
 
-def _current(access: scopes.Shape, type_: str) -> _Source:
+def _current(access: AccessShape, type_: str) -> _Source:
     row = resource.c
     found = select(*STORED).where(row.type == type_, guard(access, "r", resource))
     return found, row.updated_at, row.key, row.version
 
 
-def _earlier(access: scopes.Shape, types: tuple[str, ...], at: bool) -> _Source:
+def _earlier(access: AccessShape, types: tuple[str, ...], at: bool) -> _Source:
     then, now = resource_version.c, resource.c
     columns = [
         getattr(then if name in then and name not in ("key", "type", "id") else now, name)

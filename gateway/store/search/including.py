@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, Dialect, Select, and_, or_, select, union
 from sqlalchemy.sql import ColumnElement
 
-from gateway.access import scopes
-from gateway.access.scopes import Access
+from gateway.access.access import Access
+from gateway.access.access import Shape as AccessShape
 from gateway.store.guard import guard
 from gateway.store.prepared import Prepared, among, given, many, prepare
 from gateway.store.resources import STORED, Stored
@@ -47,7 +47,7 @@ def included(
 
 
 @lru_cache(maxsize=1024)
-def _following(dialect: Dialect, access: scopes.Shape, includes: tuple[Include, ...]) -> Prepared:
+def _following(dialect: Dialect, access: AccessShape, includes: tuple[Include, ...]) -> Prepared:
     forwards = tuple(one for one in includes if not one.backwards)
     backwards = tuple(one for one in includes if one.backwards and not one.patient)
     records = tuple(one for one in includes if one.backwards and one.patient)

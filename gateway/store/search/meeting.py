@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.sql import ColumnElement
 from sqlalchemy.sql.expression import FromClause, ScalarSelect
 
-from gateway.access import scopes
+from gateway.access.access import Shape as AccessShape
 from gateway.store.guard import guard
 from gateway.store.prepared import among
 from gateway.store.search.asked import (
@@ -69,7 +69,7 @@ class Writing:
     """For whom and for what database SQL is written; `next` names the next value."""
 
     dialect: Dialect
-    access: scopes.Shape
+    access: AccessShape
     next: Callable[[], BindParameter[Any]]
 
 

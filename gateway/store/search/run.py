@@ -12,8 +12,8 @@ from functools import lru_cache
 from sqlalchemy import Connection, Dialect, func, select
 from sqlalchemy.sql import ColumnElement
 
-from gateway.access import scopes
-from gateway.access.scopes import Access
+from gateway.access.access import Access
+from gateway.access.access import Shape as AccessShape
 from gateway.store.prepared import Prepared, given, prepare
 from gateway.store.resources import STORED, Stored
 from gateway.store.search.asked import Query, Shape, Sort, other_types
@@ -91,7 +91,7 @@ def _with_total(
 @lru_cache(maxsize=1024)
 def _counting(
     dialect: Dialect,
-    access: scopes.Shape,
+    access: AccessShape,
     type_: str,
     shapes: tuple[Shape, ...],
     bounded: bool,
@@ -119,7 +119,7 @@ def _counting(
 @lru_cache(maxsize=1024)
 def _paging(
     dialect: Dialect,
-    access: scopes.Shape,
+    access: AccessShape,
     type_: str,
     shapes: tuple[Shape, ...],
     sort: tuple[Sort, ...],

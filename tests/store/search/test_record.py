@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import Connection, event, update
 
-from gateway.access.scopes import Access
+from gateway.access.access import Access
 from gateway.errors import Forbidden, InvalidSearch, NotFound
 from gateway.store.database import Database
 from gateway.store.resources import NewVersion, save

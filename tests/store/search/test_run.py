@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection, event, insert, update
 
-from gateway.access.scopes import Access
+from gateway.access.access import Access
 from gateway.errors import Forbidden, InvalidSearch, NotFound, TooCostly
 from gateway.store.database import Database
 from gateway.store.resources import NewVersion, save
