@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from gateway.access.access import OLD_LETTERS, Access, Constraint, Scope, meant_by
+from gateway.access.access import OLD_LETTERS, Constraint, Scope, meant_by
 
 SEND_HL7 = "gateway/hl7.send"
 """Allows pushing HL7 messages over HTTP; it reads nothing."""
@@ -65,16 +65,6 @@ def _constraint(text: str) -> Constraint | None:
     if not found or not all(_TOKEN.fullmatch(one) for one in values):
         return None
     return Constraint(found[1], tuple(values))
-
-
-def access_for(client: str, scopes: Iterable[str]) -> Access:
-    """Build the Access of a system client that may read all of record class nhs.
-
-    What a caller really may is for `policy.access` to say; scopes of a person grant nothing here.
-    """
-    resources, others = parse_scopes(scopes)
-    system = tuple(scope for scope in resources if scope.level == "system")
-    return Access(client, system, others=others)
 
 
 def parse_scopes(texts: Iterable[str]) -> tuple[tuple[Scope, ...], frozenset[str]]:

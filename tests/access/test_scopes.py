@@ -9,13 +9,13 @@ from gateway.access.access import Constraint, Scope
 from gateway.access.scopes import (
     OTHER_SCOPES,
     SEND_HL7,
-    access_for,
     covers,
     narrow,
     parse_scope,
     parse_scopes,
 )
 from gateway.errors import Forbidden
+from tests.store.records import access_for
 
 LAB = "http://terminology.hl7.org/CodeSystem/observation-category|laboratory"
 

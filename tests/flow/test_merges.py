@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from gateway import demo
-from gateway.access.scopes import access_for
 from gateway.errors import NotFound, VersionConflict
 from gateway.fhir.composed import Context
 from gateway.fhir.conformance import check
@@ -19,6 +18,7 @@ from gateway.store.search.query import Rules, parse_query
 from gateway.store.search.run import search
 from gateway.worker import run_once
 from tests.flow.office import Desk
+from tests.store.records import access_for
 
 # One person, registered three times.
 MORAG = demo._PEOPLE[0]

@@ -10,7 +10,6 @@ import orjson
 import pytest
 
 from gateway import demo
-from gateway.access.scopes import access_for
 from gateway.errors import InvalidRequest, NotFound
 from gateway.pipeline.decide import decision_by
 from gateway.pipeline.refile import readers, refile, set_aside
@@ -18,6 +17,7 @@ from gateway.store import resources
 from gateway.store.audit import Event, Journal
 from gateway.store.database import Database
 from tests.flow.office import Desk
+from tests.store.records import access_for
 
 MORAG, HAMISH = demo._PEOPLE[:2]
 DECISION = decision_by("A Person", "the laboratory says so")

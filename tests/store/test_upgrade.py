@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import text
 
 from gateway import demo
-from gateway.access.scopes import access_for
 from gateway.config import Settings
 from gateway.store import schema
 from gateway.store.database import Database, now_micros
@@ -17,7 +16,7 @@ from gateway.store.search.query import Rules, parse_query
 from gateway.store.search.run import search
 from tests.flow.office import Desk
 from tests.flow.test_versions import _message
-from tests.store.records import EVERYTHING
+from tests.store.records import EVERYTHING, access_for
 
 _MESSAGE = text(
     "INSERT INTO message (received_at, source, sender, sending_application, sending_facility,"
