@@ -19,26 +19,10 @@ from gateway.oauth.keys import client_assertion, new_key
 from gateway.oauth.server import open_oauth
 from gateway.store.clients import deactivate_client, list_clients
 from gateway.store.database import Database
+from tests.oauth.site import Clock
 
 URL = "http://127.0.0.1:8000/oauth/token"
 KEYS = {algorithm: new_key(algorithm) for algorithm in ("RS384", "ES384")}
-
-
-class Clock:
-    """A clock that the test moves."""
-
-    def __init__(self) -> None:
-        self.micros = 1_760_000_000_000_000
-
-    def __call__(self) -> int:
-        return self.micros
-
-    @property
-    def seconds(self) -> int:
-        return self.micros // 1_000_000
-
-    def pass_seconds(self, seconds: int) -> None:
-        self.micros += seconds * 1_000_000
 
 
 class Bench:
