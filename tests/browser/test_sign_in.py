@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -16,11 +15,9 @@ from werkzeug.serving import make_server
 
 from gateway.config import Settings
 from gateway.store.database import Database
-from tests.conftest import need
 from tests.postgres import free_port
 from tests.serve.site import PASSWORD, Site, open_site
 
-CHROMIUM = shutil.which("chromium") or ""
 NEW = "copper lantern 7 fjord"
 
 
@@ -40,16 +37,14 @@ def site(sqlite: Database, tmp_path: Path) -> Iterator[Site]:
 
 
 @pytest.fixture
-def page(site: Site) -> Iterator[sync_api.Page]:
+def page(site: Site, browser: sync_api.Browser) -> Iterator[sync_api.Page]:
     """A page of a browser that runs no script, and fails the test where a policy is broken."""
-    need("chromium", bool(CHROMIUM))
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        made = browser.new_page(base_url=site.server.settings.base_url, java_script_enabled=False)
-        complaints: list[str] = []
-        made.on("console", lambda message: complaints.append(message.text))
-        yield made
-        browser.close()
+    context = browser.new_context(base_url=site.server.settings.base_url, java_script_enabled=False)
+    made = context.new_page()
+    complaints: list[str] = []
+    made.on("console", lambda message: complaints.append(message.text))
+    yield made
+    context.close()
     assert not [one for one in complaints if "Security Policy" in one]
 
 
