@@ -27,7 +27,7 @@ from gateway.store import schema
 from gateway.store.clients import Token, save_token, token_digest
 from gateway.store.database import Database, now_micros
 from tests import postgres
-from tests.store.many import fill
+from tests.store.search.many import fill
 
 PER_PATIENT, RESULTS = 4, 5
 SIZES = (2_000, 200_000)

@@ -15,10 +15,10 @@ from flask import Flask, request
 
 from gateway.access.policy import Policy, load_policy
 from gateway.access.scopes import SEND_HL7
-from gateway.asking import open_lookup
 from gateway.config import Settings, load_settings
 from gateway.errors import Forbidden, InvalidSetting
 from gateway.identify import chi
+from gateway.lookup import open_lookup
 from gateway.oauth.keyring import AUDIT, Keyring
 from gateway.pipeline.accept import Intake
 from gateway.pipeline.acknowledge import Acknowledger

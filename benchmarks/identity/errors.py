@@ -124,10 +124,10 @@ class Clerk:
             return PersonName(" ".join(name.given), (name.family,))
         if style == "double" and len(words) > 1 and self._happens("one of two surnames"):
             return replace(name, family=words[0])
-        if style == "slavic" and name.family.endswith(("ova", "eva", "ska")):
-            if self._happens("ending of the other sex"):
-                cut = name.family[:-1]
-                return replace(name, family=cut + "i" if cut.endswith("sk") else cut)
+        hers = style == "slavic" and name.family.endswith(("ova", "eva", "ska"))
+        if hers and self._happens("ending of the other sex"):
+            cut = name.family[:-1]
+            return replace(name, family=cut + "i" if cut.endswith("sk") else cut)
         if style in ("article", "particle") and self._happens("particle left out"):
             return replace(name, family=name.family.replace("-", " ").split()[-1])
         if name.given and name.given[0] in self.variants and self._happens("another spelling"):

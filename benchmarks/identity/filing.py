@@ -126,7 +126,8 @@ def _load(database: Database, people: Sequence[Person]) -> None:
         row = {"key": one.key, "id": str(one.key), "family": one.name.family, "given": given,
                "birth_date": one.born.isoformat(), "sex": one.sex, "postcode": one.postcode,
                "deceased": "", "record_class": "nhs", "clock": 0, "changed_at": 0,
-               "family_letters": letters(one.name.family), "multiple_birth": one.multiple}  # fmt: skip
+               "family_letters": letters(one.name.family),
+               "multiple_birth": one.multiple}  # fmt: skip
         rows.append(row)
         numbers.append({"system": one.number.system, "value": one.number.value,
                         "patient_key": one.key, "state": "current", "source": "x",

@@ -24,7 +24,8 @@ TODAY = date(2026, 3, 1)
 # How often, of all messages (or of those it can happen to).
 RATES = {
     "family name mistyped": 0.015, "given name mistyped": 0.015, "day and month exchanged": 0.005,
-    "birth date mistyped": 0.005, "birth date missing": 0.003, "married name not in the index": 0.01,
+    "birth date mistyped": 0.005, "birth date missing": 0.003,
+    "married name not in the index": 0.01,
     "earlier name": 0.02, "middle name left out": 0.3, "middle name as initial": 0.1,
     "accents and hyphens lost": 0.5, "Mac for Mc": 0.05, "family name first": 0.05,
     "one of two surnames": 0.2, "another spelling": 0.15, "ending of the other sex": 0.1,
@@ -152,8 +153,8 @@ def _sibling(chance: random.Random, numbers: Numbers, one: Person, key: int, bor
         name: PersonName = baby
     else:
         name = PersonName(family, other.given)
-    before = one.before if born == one.born and one.before and one.before[0].given[:1] == ("Baby",) \
-        else ()  # fmt: skip
+    newborn = one.before[:1] and one.before[0].given[:1] == ("Baby",)
+    before = one.before if born == one.born and newborn else ()
     if born == one.born:
         one.multiple = "true"
     return Person(key, one.origin, name, born, sex, one.postcode,

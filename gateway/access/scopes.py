@@ -29,11 +29,14 @@ LAUNCH_WRITE = "gateway/launch.write"
 REGISTER_CLIENT = "gateway/client.register"
 """Allows registering clients (RFC 7591), where the policy asks for a token."""
 
+ETHNICITY = "gateway/ethnicity.read"
+"""Shows the ethnic category of the patients that other scopes allow to read."""
+
 OFFLINE, ONLINE = "offline_access", "online_access"
 SESSION_SCOPES = frozenset({"openid", "fhirUser", "launch", "launch/patient", OFFLINE, ONLINE})
 """Scopes about the session of a person."""
 
-GATEWAY_SCOPES = frozenset({SEND_HL7, LAUNCH_WRITE, REGISTER_CLIENT})
+GATEWAY_SCOPES = frozenset({SEND_HL7, LAUNCH_WRITE, REGISTER_CLIENT, ETHNICITY})
 """Scopes of a client for itself, about none of the resources."""
 
 OTHER_SCOPES = SESSION_SCOPES | GATEWAY_SCOPES

@@ -92,7 +92,7 @@ def family_agrees(one: str, other: str) -> str:
     these, those = _without_particles(these), _without_particles(those)
     if "".join(these) == "".join(those):
         return PARTICLE
-    if set(map(_scottish, these)) & set(map(_scottish, those)) and _within(these, those):
+    if _within(these, those):
         return DOUBLE
     return ENDING if _same_but_ending(these[-1], those[-1], these[:-1] == those[:-1]) else ""
 
@@ -172,8 +172,13 @@ def _without_particles(found: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _within(these: tuple[str, ...], those: tuple[str, ...]) -> bool:
-    fewer, more = sorted(({*map(_scottish, these)}, {*map(_scottish, those)}), key=len)
-    return fewer < more and all(len(word) > 1 for word in fewer)
+    """Whether all surnames of the one are among more of the other; `García García` counts two."""
+    fewer, more = sorted((these, those), key=len)
+    return (
+        len(fewer) < len(more)
+        and set(map(_scottish, fewer)) <= set(map(_scottish, more))
+        and all(len(word) > 1 for word in fewer)
+    )
 
 
 def _same_but_ending(one: str, other: str, rest: bool) -> bool:

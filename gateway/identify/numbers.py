@@ -76,8 +76,9 @@ def trusted(identifiers: Iterable[Identifier], issuers: Issuers) -> tuple[Identi
             found.setdefault((system, number), kept)
     if not found:
         raise IdentityHold(
-            Hold.PATIENT_IDENTIFIER, "no valid CHI, NHS or Health & Care number", where=place
-        )
+            Hold.PATIENT_IDENTIFIER, "no valid CHI, NHS or Health & Care number", where=place,
+            evidence=(("number", "absent"),),
+        )  # fmt: skip
     return tuple(found.values())
 
 
@@ -98,8 +99,9 @@ def _issued(one: Identifier, number: str, issuers: Issuers) -> tuple[str, str]:
     verdict = issuers.verdict(number)
     if said_chi and verdict is not chi.Verdict.VALID:
         raise IdentityHold(
-            Hold.PATIENT_IDENTIFIER, f"not a CHI number: {_why(number, verdict)}", where=one.place
-        )
+            Hold.PATIENT_IDENTIFIER, f"not a CHI number: {_why(number, verdict)}",
+            where=one.place, evidence=(("number", str(verdict)),),
+        )  # fmt: skip
     if kind in _LOCAL and name and not said_chi:
         return "", ""
     system = issuers.chi_system if verdict is chi.Verdict.VALID else _elsewhere(number)

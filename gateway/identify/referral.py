@@ -46,15 +46,20 @@ def subject_of_report(report: Report) -> Patient:
     where = report.patient.identifiers[0].place if report.patient.identifiers else "PID-3"
     if report.tested_subject in ("relative", "donor"):
         text = f"a {report.tested_subject} was tested: whose result is it?"
-        raise IdentityHold(Hold.REPORT_PATIENT, text, where=where)
+        raise _in_doubt(text, where)
     cord = any(
         one.type.code == _CORD_BLOOD or "cord blood" in one.type.text.casefold()
         for one in report.specimens
     )
     if cord and report.tested_subject != "fetus" and not _just_born(report):
         text = "cord blood is the baby's, and this patient was not just born"
-        raise IdentityHold(Hold.REPORT_PATIENT, text, where=where)
+        raise _in_doubt(text, where)
     return report.patient
+
+
+def _in_doubt(text: str, where: str) -> IdentityHold:
+    evidence = (("tested subject", "differ"),)
+    return IdentityHold(Hold.REPORT_PATIENT, text, where=where, evidence=evidence)
 
 
 def _just_born(report: Report) -> bool:

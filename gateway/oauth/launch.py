@@ -18,7 +18,7 @@ from gateway.oauth.bearer import Bearer
 from gateway.oauth.issuer import MICROS, Issuer, Reply, answer
 from gateway.store.authorizations import Launch, add_launch
 from gateway.store.clients import Client, find_client, token_digest
-from gateway.store.extraction import is_id
+from gateway.store.search.extraction import is_id
 
 _SECONDS = 300
 _CONTEXT_MAX = 20

@@ -111,8 +111,9 @@ class Publisher:
             return patients.by_key(self.connection, standing.patient_key)
         if standing.patient_key not in (None, known.key):
             raise IdentityHold(
-                Hold.REPORT_PATIENT, "this report number belongs to another patient", where=where
-            )
+                Hold.REPORT_PATIENT, "this report number belongs to another patient", where=where,
+                evidence=(("report number", "differ"),),
+            )  # fmt: skip
         if report.status == WITHDRAWN and not standing.status:
             raise IdentityHold(
                 Hold.REPORT_UNKNOWN, "the report that is withdrawn has not come yet", where=where

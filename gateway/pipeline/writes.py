@@ -22,15 +22,15 @@ from gateway.errors import (
 )
 from gateway.fhir import terms
 from gateway.pipeline.references import literals, renamed
-from gateway.pipeline.written_patients import IndexKeeper
+from gateway.pipeline.written_patients import IndexKeeper, require_own_number
 from gateway.store import made
-from gateway.store.asked import Rules
 from gateway.store.database import Connection
 from gateway.store.dates import instant_text
-from gateway.store.query import parse_query
 from gateway.store.referred import read_many
 from gateway.store.resources import NewVersion, Stored, read, save
-from gateway.store.search import search
+from gateway.store.search.asked import Rules
+from gateway.store.search.query import parse_query
+from gateway.store.search.run import search
 
 Json = dict[str, Any]
 
@@ -93,13 +93,18 @@ class Writer:
             raise PreconditionFailed("the condition finds more than one resource", where=type_)
         return found.matches[0] if found.matches else None
 
+    def _found(self, type_: str, condition: str, content: Json) -> Stored | None:
+        if type_ == "Patient":
+            require_own_number(condition, content, self.rules.aliases)
+        return self.matching(type_, condition)
+
     # -- plans ------------------------------------------------------------------------------
 
     def create(self, type_: str, content: Json, id_: str = "", condition: str = "") -> Plan:
         """Plan a new resource; with a condition that finds one, that one stays instead."""
         _own_type(type_, content)
         self.access.require(type_, "c")
-        if condition and (found := self.matching(type_, condition)):
+        if condition and (found := self._found(type_, condition, content)):
             return Plan(type_, found.id, known=found)
         id_ = id_ or str(uuid4())
         if type_ == "Patient":
@@ -140,7 +145,8 @@ class Writer:
         self, type_: str, condition: str, content: Json, if_match: str = ""
     ) -> Plan:
         """Plan a new version of the one resource that a condition finds, or a new resource."""
-        found = self.matching(type_, condition)
+        _own_type(type_, content)
+        found = self._found(type_, condition, content)
         if found is None:
             if "id" in content:
                 raise NotAllowed("nothing is found, and ids are given by this server")

@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import parse_qsl
 
-from gateway.errors import Forbidden, Hold, IdentityHold, NotConformant
+from gateway.errors import Forbidden, Hold, IdentityHold, InvalidRequest, NotConformant
 from gateway.fhir.demographics import read_patient
 from gateway.identify.numbers import Issuers, trusted
 from gateway.pipeline.patients import Feed, index, patient_version
@@ -85,6 +86,23 @@ class IndexKeeper:
             )  # fmt: skip
         if known and not living:
             raise NotConformant("needs a number this patient has", where="Patient.identifier")
+
+
+def require_own_number(condition: str, content: Json, aliases: Mapping[str, str]) -> None:
+    """Raise InvalidRequest unless a condition is one identifier of the Patient that is sent.
+
+    Any other would find one person and write another (PIXm, ITI-104).
+    """
+    asked = parse_qsl(condition.partition("?")[2] or condition, keep_blank_values=True)
+    sent = {
+        (aliases.get(one.get("system", ""), one.get("system", "")), one.get("value"))
+        for one in content.get("identifier", ())
+    }
+    name, value = asked[0] if len(asked) == 1 else ("", "")
+    system, _, number = value.rpartition("|")
+    if name != "identifier" or (aliases.get(system, system), number) not in sent:
+        text = "a Patient is found by one identifier of its own: identifier=system|value"
+        raise InvalidRequest(text, where="identifier")
 
 
 def _all_kept(content: Json) -> None:

@@ -20,8 +20,8 @@ from gateway.serve.fhir.formats import JSON
 from gateway.serve.server import Server
 from gateway.store.audit import Event
 from gateway.store.dates import instant_text
-from gateway.store.extraction import is_id
 from gateway.store.grants import BREAK_GLASS, Grant, add_grant
+from gateway.store.search.extraction import is_id
 
 log = logging.getLogger(__name__)
 _BODY_BYTES = 10_000

@@ -16,7 +16,7 @@ from gateway.serve.compress import compressed
 from gateway.serve.doors import DOORS
 from gateway.serve.fhir.registry import Route
 from gateway.serve.openapi import openapi
-from gateway.store.parameters import PARAMETERS
+from gateway.store.search.parameters import PARAMETERS
 
 _POLICY = (
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "

@@ -14,11 +14,11 @@ from gateway.oauth.keyring import Keyring
 from gateway.oauth.server import OAuthServer, open_oauth
 from gateway.oauth.upstream import Provider
 from gateway.serve.terminology import Terminology
-from gateway.store.asked import Rules
 from gateway.store.audit import Journal
 from gateway.store.audit.refusals import Refusals
 from gateway.store.database import Database, now_micros
 from gateway.store.files import Files
+from gateway.store.search.asked import Rules
 from gateway.translate.mapping import Mappings
 
 

@@ -13,8 +13,8 @@ from sqlalchemy import ColumnElement, and_, exists, false, literal, or_, select,
 from sqlalchemy.sql.expression import FromClause
 
 from gateway.access.access import LABELS, Right, Rule, Shape
-from gateway.store.parameters import PARAMETERS
 from gateway.store.prepared import given
+from gateway.store.search.parameters import PARAMETERS
 from gateway.store.tables import (
     access_grant,
     index_token,

@@ -270,6 +270,12 @@ def retire(connection: Connection, key: int, identifiers: Iterable[Identifier]) 
         )
 
 
+def ethnic_categories(connection: Connection, ids: Iterable[str]) -> dict[str, str]:
+    """Return the ethnic category of patients by FHIR id, of those who have one."""
+    query = select(patient.c.id, patient.c.ethnic_category).where(patient.c.id.in_(list(ids)))
+    return {row.id: row.ethnic_category for row in connection.execute(query) if row[1]}
+
+
 def read_names(text: str) -> tuple[PersonName, ...]:
     """Read the other names of a patient as they are stored."""
     return tuple(PersonName(family, tuple(given)) for family, given in orjson.loads(text))

@@ -37,11 +37,11 @@ from gateway.errors import (
 )
 from gateway.store.bulk import among
 from gateway.store.dates import instant_text
-from gateway.store.extraction import is_id
 from gateway.store.guard import guard
-from gateway.store.indexing import Entry, clear_index, write_index
-from gateway.store.parameters import SHARED, TYPES
 from gateway.store.prepared import Prepared, given, prepare
+from gateway.store.search.extraction import is_id
+from gateway.store.search.indexing import Entry, clear_index, write_index
+from gateway.store.search.parameters import SHARED, TYPES
 from gateway.store.tables import resource, resource_version
 
 

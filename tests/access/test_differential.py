@@ -25,8 +25,8 @@ from gateway.access.scopes import Access, Right, parse_scopes
 from gateway.errors import Forbidden, NotFound
 from gateway.store import resources
 from gateway.store.database import Database
-from gateway.store.query import parse_query
-from gateway.store.search import search
+from gateway.store.search.query import parse_query
+from gateway.store.search.run import search
 from gateway.store.tables import (
     index_date,
     index_pair,

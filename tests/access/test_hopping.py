@@ -15,9 +15,9 @@ from gateway.access.scopes import Access
 from gateway.errors import Forbidden, NotFound
 from gateway.store import resources
 from gateway.store.database import Database
-from gateway.store.query import parse_query
 from gateway.store.resources import NewVersion, save
-from gateway.store.search import Page, search
+from gateway.store.search.query import parse_query
+from gateway.store.search.run import Page, search
 from gateway.store.tables import (
     access_grant,
     file,

@@ -36,7 +36,12 @@ def test_every_decision_is_kept_with_what_agreed(desk: Desk) -> None:
     assert desk.send(demo._negative("C1", "R-1", MORAG))["state"] == "filed"
     wrong = (MORAG[0], "Testpatint^Morag^Ailsa", *MORAG[2:])
     assert desk.send(demo._negative("C2", "R-2", wrong))["reason"] == "patient-mismatch"
-    (filed, held) = _decisions(desk)
+    bad = ("0101625708", *MORAG[1:])
+    assert desk.send(demo._negative("C3", "R-3", bad))["reason"] == "patient-identifier"
+    assert desk.send(demo._negative("C4", "R-1", TWIN))["reason"] == "patient-unknown"
+    (filed, held, refused, unknown) = _decisions(desk)
+    assert refused == ("hold", "patient-identifier", {"number": "invalid checksum"})
+    assert unknown == ("hold", "patient-unknown", {"number": "absent"})
     assert filed[:2] == ("match", "")
     assert filed[2]["name"] == "agree: the same letters"
     assert held[:2] == ("hold", "patient-mismatch")

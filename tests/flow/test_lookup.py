@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from gateway import demo
-from gateway.asking import open_lookup
 from gateway.config import Settings
+from gateway.lookup import open_lookup
 from gateway.pipeline.file import Office
 from gateway.store.database import Database, now_micros
 from tests.flow.office import Desk

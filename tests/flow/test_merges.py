@@ -15,8 +15,8 @@ from gateway.fhir.composed import Context
 from gateway.fhir.conformance import check
 from gateway.pipeline.merges import UNDONE, unmerge
 from gateway.store.database import Database, now_micros
-from gateway.store.query import Rules, parse_query
-from gateway.store.search import search
+from gateway.store.search.query import Rules, parse_query
+from gateway.store.search.run import search
 from gateway.worker import run_once
 from tests.flow.office import Desk
 

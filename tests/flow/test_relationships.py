@@ -14,8 +14,8 @@ from gateway.fhir.conformance import check
 from gateway.pipeline.file import Office
 from gateway.pipeline.merges import unmerge
 from gateway.store.database import Database, now_micros
-from gateway.store.query import parse_query
-from gateway.store.search import search
+from gateway.store.search.query import parse_query
+from gateway.store.search.run import search
 from tests.flow.office import Desk
 from tests.flow.test_merges import _merge, _result
 from tests.flow.test_orders import _order

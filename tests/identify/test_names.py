@@ -28,6 +28,7 @@ def _name(text: str) -> PersonName:
         ("al-Hassan, A", "Hassan, A", "a particle left out"),
         ("García López, Ana", "Garcia, Ana", "one of two surnames"),
         ("Smith-Jones, A", "Jones, A", "one of two surnames"),
+        ("García García, Ana", "Garcia, Ana", "one of two surnames"),
         ("Ivanova, Olga", "Ivanov, Olga", "the ending that goes with the sex"),
         ("Kowalska, Anna", "Kowalski, Anna", "the ending that goes with the sex"),
         ("Nguyen, Thi Lan", "Lan, Nguyen Thi", "the same words in another order"),

@@ -10,7 +10,7 @@ import pytest
 from gateway.config import CHI_SYSTEM
 from gateway.errors import NotAllowed, NotConformant, PreconditionFailed
 from gateway.fhir.conformance import check
-from gateway.identify.match import Issuers
+from gateway.identify.numbers import Issuers
 from gateway.pipeline.transaction import entries, run_transaction
 from gateway.pipeline.writes import Writer, Written
 from gateway.pipeline.written_patients import IndexKeeper

@@ -7,10 +7,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from gateway.asking import open_lookup
 from gateway.config import CHI_SYSTEM, Settings
 from gateway.errors import LookupUnavailable
 from gateway.identify.numbers import Issuers
+from gateway.lookup import open_lookup
 from gateway.oauth.clients import register
 from gateway.pipeline.lookup import Lookup
 from gateway.pipeline.patients import Feed, apply_update

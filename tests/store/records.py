@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, insert, update
 
 from gateway.access.scopes import Access, Right, access_for, parse_scopes
-from gateway.store.query import Rules
 from gateway.store.resources import NewVersion, Saved, save
+from gateway.store.search.query import Rules
 from gateway.store.tables import patient, patient_identifier, resource
 
 CHI = "urn:oid:2.16.840.1.113883.2.1.3.2.4.16.53"

@@ -13,8 +13,8 @@ from gateway.access.scopes import Access
 from gateway.errors import NotFound
 from gateway.store import resources
 from gateway.store.database import Database
-from gateway.store.query import parse_query
-from gateway.store.search import search
+from gateway.store.search.query import parse_query
+from gateway.store.search.run import search
 from tests.store.records import NOW, RULES, add_patient, add_report
 
 _SCANNED = re.compile(

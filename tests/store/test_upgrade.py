@@ -12,9 +12,9 @@ from gateway.access.scopes import access_for
 from gateway.config import Settings
 from gateway.store import schema
 from gateway.store.database import Database, now_micros
-from gateway.store.query import Rules, parse_query
 from gateway.store.resources import read
-from gateway.store.search import search
+from gateway.store.search.query import Rules, parse_query
+from gateway.store.search.run import search
 from tests.flow.office import Desk
 from tests.flow.test_versions import _message
 from tests.store.records import EVERYTHING
@@ -144,7 +144,7 @@ _STORED = text(
 def test_what_was_stored_before_is_found_by_the_new_parameters(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.store.indexing._BATCH", 7)  # several batches
+    monkeypatch.setattr("gateway.store.search.indexing._BATCH", 7)  # several batches
     old = Database(database_url)
     schema.upgrade(old, "0002")
     with old.write() as connection:

@@ -24,8 +24,8 @@ from gateway.serve.fhir.visit import Visit, preference
 from gateway.serve.server import Server
 from gateway.store.audit.entries import Entry, find, find_one
 from gateway.store.audit.reading import read_events
-from gateway.store.cursor import read_cursor, write_cursor
 from gateway.store.resources import Stored
+from gateway.store.search.cursor import read_cursor, write_cursor
 
 AUDIT = "AuditEvent"
 _READERS = frozenset({"privacy", "administrator"})

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 
 from gateway.errors import InvalidSearch, InvalidValue
 from gateway.fhir.audit_event import interactions
-from gateway.store.asked import Query, Rules
 from gateway.store.audit.entries import Wanted, merged_with, patient_by, patient_of
 from gateway.store.database import Connection
 from gateway.store.dates import interval
+from gateway.store.search.asked import Query, Rules
 
 PARAMETERS = {
     "date": "date", "entity": "reference", "agent": "reference", "patient": "reference",

@@ -13,7 +13,7 @@ from gateway.serve.fhir.formats import FORMATS
 from gateway.serve.fhir.registry import IN_COMPARTMENT, Route
 from gateway.serve.server import Server
 from gateway.store.dates import instant_text
-from gateway.store.parameters import COMMON, EVERYWHERE, PARAMETERS, Kind, Parameter
+from gateway.store.search.parameters import COMMON, EVERYWHERE, PARAMETERS, Kind, Parameter
 
 _SYSTEM = ("transaction", "batch", "search-system", "history-system")
 _COMMON_KINDS = {"_id": "token", "_lastUpdated": "date"}

@@ -14,18 +14,19 @@ from gateway.fhir.reading import read_text
 from gateway.fhir.terms import Json
 from gateway.serve.fhir.body import resource_sent
 from gateway.serve.fhir.bundle import Links, searchset
+from gateway.serve.fhir.ethnicity import completed
 from gateway.serve.fhir.reads import instant
 from gateway.serve.fhir.registry import Asked, Route
 from gateway.serve.fhir.visit import Visit, number, pairs_of
 from gateway.serve.terminology import given
 from gateway.store import resources
-from gateway.store.compartment import everything
 from gateway.store.database import Connection
 from gateway.store.dates import instant_text
 from gateway.store.files import stored_size
-from gateway.store.parameters import TYPES
 from gateway.store.referred import read_many
 from gateway.store.resources import Stored
+from gateway.store.search.compartment import everything
+from gateway.store.search.parameters import TYPES
 
 _DEFINITIONS = "http://hl7.org/fhir/OperationDefinition/"
 _PATIENT, _REPORT = frozenset({"Patient"}), frozenset({"DiagnosticReport"})
@@ -90,10 +91,11 @@ def _everything(visit: Visit, id_: str) -> Response:
             connection, visit.access, id_, server.rules, types=types, since=instant("_since"),
             count=number("_count", most, most), cursor=request.args.get("_cursor", ""),
         )  # fmt: skip
+        matches = completed(connection, visit.access, page.matches)
     visit.noted(page.matches)
     base = server.settings.fhir_base
     links = Links(f"{base}/Patient/{id_}/$everything", pairs, page.next)
-    return visit.text(searchset(base, links, page.matches, total=page.total), shown)
+    return visit.text(searchset(base, links, matches, total=page.total), shown)
 
 
 # -- a report as a document -----------------------------------------------------------------
@@ -107,7 +109,8 @@ def _document(visit: Visit, id_: str) -> Response:
         found = resources.read(connection, visit.access, "DiagnosticReport", id_)
         others = _referred(visit, connection, found)
         visit.noted_versions([found, *others])
-        contents = [_with_data(visit, connection, one) for one in (found, *others)]
+        parts = completed(connection, visit.access, (found, *others))
+        contents = [_with_data(visit, connection, one) for one in parts]
     opening = composition(contents[0])
     base, now = server.settings.fhir_base, instant_text(server.clock())
     return visit.content(document(opening, contents, base, now))

@@ -7,12 +7,13 @@ from flask import Response, request
 from gateway.errors import InvalidRequest, InvalidValue
 from gateway.fhir.subset import Summary
 from gateway.serve.fhir.bundle import Links, history
+from gateway.serve.fhir.ethnicity import complete
 from gateway.serve.fhir.registry import Asked, Route
 from gateway.serve.fhir.visit import Visit, number, pairs_of
 from gateway.store import resources
 from gateway.store.dates import interval
-from gateway.store.history import history_of
-from gateway.store.parameters import TYPES
+from gateway.store.search.history import history_of
+from gateway.store.search.parameters import TYPES
 
 _PAGE = (
     Asked("_since", "Only versions filed at or after this instant."),
@@ -42,7 +43,8 @@ def _read(visit: Visit, type_: str, id_: str) -> Response:
     _not_counted(visit)
     with visit.server.database.read() as connection:
         found = resources.read(connection, visit.access, type_, id_)
-    return visit.version(found)
+        shown = complete(connection, visit.access, found)
+    return visit.version(shown)
 
 
 def _vread(visit: Visit, type_: str, id_: str, version: str) -> Response:

@@ -14,7 +14,7 @@ from flask import Blueprint, Response
 from gateway.errors import NotAllowed, NotFound
 from gateway.serve.fhir.visit import Visit, enter
 from gateway.serve.server import Server
-from gateway.store.parameters import TYPES
+from gateway.store.search.parameters import TYPES
 
 View = Callable[..., Response]
 IN_COMPARTMENT = "search-compartment"

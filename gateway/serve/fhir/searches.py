@@ -17,18 +17,19 @@ from gateway.errors import (
 from gateway.fhir.outcome import outcome
 from gateway.fhir.subset import Summary
 from gateway.serve.fhir.bundle import Links, searchset
+from gateway.serve.fhir.ethnicity import completed
 from gateway.serve.fhir.formats import FORM
 from gateway.serve.fhir.registry import IN_COMPARTMENT, Asked, Route
 from gateway.serve.fhir.representation import PARAMETERS as SHOWN
 from gateway.serve.fhir.visit import Pairs, Visit, asked, pairs_of, preference
 from gateway.serve.server import Server
 from gateway.store import resources
-from gateway.store.asked import Query
 from gateway.store.database import Connection
-from gateway.store.page import Page
-from gateway.store.parameters import PARAMETERS, SHARED
-from gateway.store.query import parse_query
-from gateway.store.search import search
+from gateway.store.search.asked import Query
+from gateway.store.search.page import Page
+from gateway.store.search.parameters import PARAMETERS, SHARED
+from gateway.store.search.query import parse_query
+from gateway.store.search.run import search
 
 _FORM_BYTES = 100_000
 COMPARTMENT = frozenset(PARAMETERS) - SHARED - {"Patient"}
@@ -98,7 +99,10 @@ def found_page(
     url = f"{base}/Patient/{patient_id}/{type_}" if patient_id else f"{base}/{type_}"
     links = Links(url, [*query.pairs, *(pair for pair in pairs if _shown_only(pair))], page.next)
     said = warnings(query.ignored, capped=page.capped)
-    return searchset(base, links, page.matches, page.included, page.total, said), page
+    matches, included = (
+        completed(connection, access, rows) for rows in (page.matches, page.included)
+    )
+    return searchset(base, links, matches, included, page.total, said), page
 
 
 def _query(server: Server, type_: str, pairs: Pairs, patient_id: str, *, strict: bool) -> Query:

@@ -15,6 +15,7 @@ from gateway.pipeline.writes import WRITABLE, Plan, Writer, Written
 from gateway.pipeline.written_patients import IndexKeeper
 from gateway.serve.fhir import bundle
 from gateway.serve.fhir.body import bundle_sent, check_content, resource_sent
+from gateway.serve.fhir.ethnicity import complete
 from gateway.serve.fhir.registry import Asked, Route
 from gateway.serve.fhir.searches import found_page
 from gateway.serve.fhir.visit import Visit, preference, version_headers
@@ -145,6 +146,7 @@ def _answer(visit: Visit, connection: Connection, entry: Entry) -> str:
     match path.split("/"):
         case [type_, id_]:
             found = resources.read(connection, visit.access, type_, id_)
+            found = complete(connection, visit.access, found)
         case [type_, id_, "_history", version]:
             found = resources.read_version(connection, visit.access, type_, id_, version)
         case [type_]:

@@ -9,7 +9,7 @@ from flask import Blueprint, Response
 
 from gateway.oauth.discovery import oauth_metadata, openid_configuration, smart_configuration
 from gateway.serve.server import Server
-from gateway.store.parameters import TYPES
+from gateway.store.search.parameters import TYPES
 
 _OPENID = "/.well-known/openid-configuration"
 

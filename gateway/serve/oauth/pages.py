@@ -32,8 +32,8 @@ from gateway.serve.session import SignedIn, check_csrf, signed_in
 from gateway.store import resources
 from gateway.store.audit import Event
 from gateway.store.clients import Client
-from gateway.store.query import parse_query
-from gateway.store.search import search
+from gateway.store.search.query import parse_query
+from gateway.store.search.run import search
 
 _LOOK = ("user/Patient.rs",)
 _MISSED = "There is no patient with this number whom you may see."

@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from gateway.store.indexing import index_all
+from gateway.store.search.indexing import index_all
 
 revision = "0007"
 down_revision = "0006"

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, insert
 
 from gateway.store.database import Database
-from gateway.store.query import parse_query
 from gateway.store.resources import NewVersion, save
 from gateway.store.schema import upgrade
-from gateway.store.search import search
+from gateway.store.search.query import parse_query
+from gateway.store.search.run import search
 from gateway.store.tables import patient
-from tests.store.naive import Asked, World, meets
 from tests.store.records import EVERYTHING, NOW, RULES
+from tests.store.search.naive import Asked, World, meets
 
 SYSTEMS, CODES = ("urn:a", "urn:b"), ("1", "2", "3")
 NAMES = ("Müller", "Mulligan", "muller", "O Neill", "Ó Néill", "Ailsa", "AILSA Morag")

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from gateway.errors import InvalidValue
 from gateway.store.dates import FIRST, LAST, interval
-from gateway.store.parameters import PARAMETERS, Kind, Parameter, Place, indexed
+from gateway.store.search.parameters import PARAMETERS, Kind, Parameter, Place, indexed
 
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}", re.ASCII)
 TEXT_MAX = 500

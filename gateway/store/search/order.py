@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, and_, func, or_, select, tuple_
 from sqlalchemy.sql import ColumnElement
 
-from gateway.store.asked import Sort
-from gateway.store.conditions import Plan
 from gateway.store.dates import FIRST, LAST
-from gateway.store.kinds import Kind
 from gateway.store.prepared import given
+from gateway.store.search.asked import Sort
+from gateway.store.search.conditions import Plan
+from gateway.store.search.kinds import Kind
 from gateway.store.tables import index_date, index_string, index_token, resource, token
 
 _LAST_TEXT = "\U0010ffff"

@@ -10,14 +10,14 @@ import pytest
 from sqlalchemy import Connection
 
 from gateway.errors import Forbidden, InvalidSearch, NotFound, TooCostly
-from gateway.store import including
-from gateway.store import search as searching
 from gateway.store.database import Database
-from gateway.store.page import Page
-from gateway.store.query import parse_query
 from gateway.store.resources import NewVersion, save
 from gateway.store.schema import upgrade
-from gateway.store.search import search
+from gateway.store.search import including
+from gateway.store.search import run as searching
+from gateway.store.search.page import Page
+from gateway.store.search.query import parse_query
+from gateway.store.search.run import search
 from tests.store.records import (
     EVERYTHING,
     NOW,

@@ -7,9 +7,9 @@ import re
 from decimal import Decimal
 
 from gateway.errors import InvalidSearch, InvalidValue
-from gateway.store.asked import Amounts
 from gateway.store.dates import interval
-from gateway.store.extraction import Code, unit_code
+from gateway.store.search.asked import Amounts
+from gateway.store.search.extraction import Code, unit_code
 
 PREFIXES = ("eq", "ne", "lt", "gt", "le", "ge", "sa", "eb", "ap")
 _PREFIX = re.compile(r"([a-z]{2})?(.*)", re.DOTALL)

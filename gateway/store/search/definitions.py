@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from gateway.store.kinds import Kind, Parameter, Place
+from gateway.store.search.kinds import Kind, Parameter, Place
 
 _HL7 = "http://hl7.org/fhir/"
 _PATIENT = ("Patient",)

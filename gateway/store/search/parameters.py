@@ -11,8 +11,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from gateway.store.definitions import common, rows
-from gateway.store.kinds import Kind, Parameter, Place
+from gateway.store.search.definitions import common, rows
+from gateway.store.search.kinds import Kind, Parameter, Place
 
 __all__ = [
     "COMMON", "EVERYWHERE", "PARAMETERS", "READ_ONLY", "SHARED", "TYPES", "Kind", "Parameter",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from gateway.store.asked import Query
 from gateway.store.resources import Stored
+from gateway.store.search.asked import Query
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,9 @@ from sqlalchemy.sql import ColumnElement
 from sqlalchemy.sql.expression import FromClause, ScalarSelect
 
 from gateway.access import scopes
-from gateway.store.asked import (
+from gateway.store.guard import guard
+from gateway.store.prepared import among
+from gateway.store.search.asked import (
     Coded,
     Dates,
     Either,
@@ -47,9 +49,7 @@ from gateway.store.asked import (
     Strings,
     Tokens,
 )
-from gateway.store.guard import guard
-from gateway.store.parameters import Kind, Place
-from gateway.store.prepared import among
+from gateway.store.search.parameters import Kind, Place
 from gateway.store.tables import (
     index_date,
     index_pair,

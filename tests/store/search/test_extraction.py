@@ -13,11 +13,11 @@ from fhirpathpy.models import models
 
 from gateway.errors import InvalidValue
 from gateway.store.dates import LAST, instant_text, interval
-from gateway.store.extraction import Values, at, fold, string_key, values
-from gateway.store.parameters import EVERYWHERE, PARAMETERS, Kind, Parameter
-from tests.store.samples import SAMPLES, expression
+from gateway.store.search.extraction import Values, at, fold, string_key, values
+from gateway.store.search.parameters import EVERYWHERE, PARAMETERS, Kind, Parameter
+from tests.store.search.samples import SAMPLES, expression
 
-_EXAMPLES = sorted((Path(__file__).parents[2] / "mappings").glob("*/examples/*.json"))
+_EXAMPLES = sorted((Path(__file__).parents[3] / "mappings").glob("*/examples/*.json"))
 INDEXED = [
     (type_, parameter)
     for type_, own in PARAMETERS.items()

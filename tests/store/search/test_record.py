@@ -9,11 +9,11 @@ from sqlalchemy import Connection, event, update
 
 from gateway.access.scopes import Access
 from gateway.errors import Forbidden, InvalidSearch, NotFound
-from gateway.store.compartment import everything
 from gateway.store.database import Database
-from gateway.store.history import history_of
-from gateway.store.page import Page
 from gateway.store.resources import NewVersion, save
+from gateway.store.search.compartment import everything
+from gateway.store.search.history import history_of
+from gateway.store.search.page import Page
 from gateway.store.tables import patient, resource
 from tests.store.records import (
     EVERYTHING,
@@ -78,7 +78,7 @@ def test_everything_is_the_record_and_what_it_leads_to_in_one_statement(
 
 def test_everything_leaves_out_what_may_not_be_read(database: Database) -> None:
     with database.write() as connection:
-        _, bob = _fill(connection)
+        _fill(connection)
         restrict(connection, "a1")
     with database.search() as connection:
         page = everything(connection, EVERYTHING, "alice", RULES)
@@ -89,7 +89,7 @@ def test_everything_leaves_out_what_may_not_be_read(database: Database) -> None:
         assert {one.id for one in page.matches} == {"alice", "a2"}
         for access, error in (
             (scoped("system/Observation.rs"), Forbidden),
-            (scoped("system/*.rs", patient_key=bob), NotFound),
+            (scoped("patient/*.rs", patient="bob"), NotFound),
         ):
             with pytest.raises(error):
                 everything(connection, access, "alice", RULES)
@@ -144,12 +144,12 @@ def test_history_tells_every_version_newest_first(database: Database) -> None:
 
 def test_history_leaves_out_what_may_not_be_read(database: Database) -> None:
     with database.write() as connection:
-        alice, bob = _fill(connection)
+        alice, _ = _fill(connection)
         save(connection, [report("a2", "alice", alice, status="amended")], NOW + 2 * DAY)
         restrict(connection, "a2")
     with database.search() as connection:
         assert _history(connection, type_="DiagnosticReport") == ["b1.1", "a1.1"]
-        mine = scoped("system/DiagnosticReport.r", patient_key=bob)
+        mine = scoped("patient/DiagnosticReport.r", patient="bob")
         assert _history(connection, mine) == ["b1.1"]
         with pytest.raises(Forbidden):
             _history(connection, scoped("system/Patient.s"))

@@ -12,11 +12,11 @@ from functools import lru_cache
 from typing import Any
 
 from gateway.errors import InvalidSearch, NotFound, TooCostly
-from gateway.store.asked import Condition, Include, PatientIds, Query, Rules, Sort
-from gateway.store.criteria import Criteria
-from gateway.store.extraction import is_id
-from gateway.store.parameters import PARAMETERS, SHARED, TYPES, Kind, Parameter, Place, find
-from gateway.store.written import split
+from gateway.store.search.asked import Condition, Include, PatientIds, Query, Rules, Sort
+from gateway.store.search.criteria import Criteria
+from gateway.store.search.extraction import is_id
+from gateway.store.search.parameters import PARAMETERS, SHARED, TYPES, Kind, Parameter, Place, find
+from gateway.store.search.written import split
 
 __all__ = ["Query", "Rules", "parse_query"]
 

@@ -15,7 +15,7 @@ import fhirpathpy
 from fhirpathpy.models import models
 
 from gateway.store.dates import FIRST, LAST, interval
-from tests.store.samples import expression
+from tests.store.search.samples import expression
 
 World = Mapping[tuple[str, str], Mapping[str, Any]]
 

@@ -10,12 +10,12 @@ from sqlalchemy import Connection, event, insert, update
 from gateway.access.scopes import Access
 from gateway.errors import Forbidden, InvalidSearch, NotFound, TooCostly
 from gateway.store.database import Database
-from gateway.store.extraction import token_hashes, token_literal
-from gateway.store.parameters import PARAMETERS
-from gateway.store.query import parse_query
 from gateway.store.resources import NewVersion, save
 from gateway.store.schema import upgrade
-from gateway.store.search import Page, search
+from gateway.store.search.extraction import token_hashes, token_literal
+from gateway.store.search.parameters import PARAMETERS
+from gateway.store.search.query import parse_query
+from gateway.store.search.run import Page, search
 from gateway.store.tables import patient, resource, token
 from tests.store.records import (
     BASE,

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from gateway.errors import InvalidSearch
-from gateway.store.asked import Query
+from gateway.store.search.asked import Query
 
 _SIGNATURE = 16
 _BLOCK = 32

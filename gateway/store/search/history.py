@@ -6,6 +6,7 @@ is now does not see what it was.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -24,13 +25,13 @@ from sqlalchemy.sql import ColumnElement
 from gateway.access import scopes
 from gateway.access.scopes import Access
 from gateway.errors import Forbidden, NotFound
-from gateway.store.asked import Query, Rules
-from gateway.store.cursor import read_cursor, write_cursor
 from gateway.store.guard import guard
-from gateway.store.page import Page
-from gateway.store.parameters import TYPES
 from gateway.store.prepared import Prepared, given, prepare
 from gateway.store.resources import STORED, Stored
+from gateway.store.search.asked import Query, Rules
+from gateway.store.search.cursor import read_cursor, write_cursor
+from gateway.store.search.page import Page
+from gateway.store.search.parameters import TYPES
 from gateway.store.tables import resource, resource_version
 
 
@@ -58,14 +59,7 @@ def history_of(
     types = tuple(t for t in sorted(TYPES) if access.allows(t, "r") and type_ in (None, t))
     if not types:
         raise Forbidden(f"needs the scope system/{type_ or '*'}.r")
-    asked = Query(
-        type_ or "",
-        rules,
-        count=min(count or rules.page_size, rules.page_size_max),
-        cursor=cursor,
-        pairs=_pairs(since, at, count),
-        compartment=("history", ""),  # its cursors are those of no search
-    )
+    asked = replace(_query(type_, rules, count), cursor=cursor, pairs=_pairs(since, at, count))
     position = read_cursor(asked, access.client)
     narrowed = (since is not None, at is not None, bool(position))
     statement = _versions(connection.dialect, access.shape, types, *narrowed)
@@ -80,12 +74,21 @@ def history_of(
     }
     rows = [Stored._make(row) for row in statement.run(connection, values)]
     page, more = tuple(rows[: asked.count]), len(rows) > asked.count
-    following = ""
-    if more:
-        last = page[-1]
-        following = write_cursor(asked, access.client, (last.updated_at, last.key, last.version))
     total = len(page) if not position and not more else None
-    return Page(asked, page, total=total, next=following)
+    return Page(asked, page, total=total, next=_after(asked, access, page[-1]) if more else "")
+
+
+def _after(asked: Query, access: Access, last: Stored) -> str:
+    return write_cursor(asked, access.client, (last.updated_at, last.key, last.version))
+
+
+def _query(type_: str | None, rules: Rules, count: int | None) -> Query:
+    return Query(
+        type_ or "",
+        rules,
+        count=min(count or rules.page_size, rules.page_size_max),
+        compartment=("history", ""),  # its cursors are those of no search
+    )
 
 
 def _pairs(

@@ -10,10 +10,10 @@ from sqlalchemy.sql import ColumnElement
 
 from gateway.access import scopes
 from gateway.access.scopes import Access
-from gateway.store.asked import Include, Query
 from gateway.store.guard import guard
 from gateway.store.prepared import Prepared, among, given, many, prepare
 from gateway.store.resources import STORED, Stored
+from gateway.store.search.asked import Include, Query
 from gateway.store.tables import index_reference, resource
 
 INCLUDED_MAX = 1000

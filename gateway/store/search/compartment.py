@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import lru_cache
 
 from sqlalchemy import Connection, Dialect, select
@@ -10,14 +11,14 @@ from sqlalchemy import Connection, Dialect, select
 from gateway.access import scopes
 from gateway.access.scopes import Access
 from gateway.errors import NotFound
-from gateway.store.asked import PatientIds, Query, Rules
-from gateway.store.cursor import read_cursor, write_cursor
 from gateway.store.guard import guard
-from gateway.store.meeting import line
-from gateway.store.page import Page
-from gateway.store.parameters import SHARED, TYPES
 from gateway.store.prepared import Prepared, among, given, many, prepare
 from gateway.store.resources import STORED, Stored, read
+from gateway.store.search.asked import PatientIds, Query, Rules
+from gateway.store.search.cursor import read_cursor, write_cursor
+from gateway.store.search.meeting import line
+from gateway.store.search.page import Page
+from gateway.store.search.parameters import SHARED, TYPES
 from gateway.store.tables import index_reference, patient, resource
 
 
@@ -45,14 +46,8 @@ def everything(
         raise NotFound("this server has no such resource type", where=min(unknown))
     access.require("Patient", "r")
     wanted = sorted(set(types))
-    asked = Query(
-        "Patient",
-        rules,
-        conditions=(PatientIds((patient_id,)),),
-        count=min(count or rules.page_size, rules.page_size_max),
-        cursor=cursor,
-        pairs=_pairs(wanted, since, count),
-        compartment=("everything", patient_id),  # its cursors are those of no search
+    asked = replace(
+        _query(patient_id, rules, count), cursor=cursor, pairs=_pairs(wanted, since, count)
     )
     position = read_cursor(asked, access.client)
     statement = _record(connection.dialect, access.shape, bool(wanted), since is not None)
@@ -71,6 +66,16 @@ def everything(
     following = write_cursor(asked, access.client, (page[-1].key,)) if more else ""
     total = len(page) if not position and not more else None
     return Page(asked, page, total=total, next=following)
+
+
+def _query(patient_id: str, rules: Rules, count: int | None) -> Query:
+    return Query(
+        "Patient",
+        rules,
+        conditions=(PatientIds((patient_id,)),),
+        count=min(count or rules.page_size, rules.page_size_max),
+        compartment=("everything", patient_id),  # its cursors are those of no search
+    )
 
 
 def _pairs(types: list[str], since: int | None, count: int | None) -> tuple[tuple[str, str], ...]:

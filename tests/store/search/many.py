@@ -8,9 +8,9 @@ from __future__ import annotations
 from sqlalchemy import Connection, text
 
 from gateway.store.database import Database
-from gateway.store.extraction import token_hashes, token_literal
-from gateway.store.parameters import PARAMETERS
 from gateway.store.resources import NewVersion, save
+from gateway.store.search.extraction import token_hashes, token_literal
+from gateway.store.search.parameters import PARAMETERS
 from tests.store.records import CHI, LAB, LOINC, NOW, add_patient, observation, refer, report
 
 _MARK = "copy0"

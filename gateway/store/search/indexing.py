@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Table, delete, select
 
 from gateway.errors import Hold, IdentityHold, NotConformant, VersionConflict
 from gateway.store.bulk import among, insert_rows
-from gateway.store.extraction import Values, token_hashes, values
+from gateway.store.search.extraction import Values, token_hashes, values
 from gateway.store.tables import (
     index_date,
     index_pair,

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection, event
 
-from gateway.store.compartment import everything
 from gateway.store.database import Database
-from gateway.store.history import history_of
-from gateway.store.query import parse_query
 from gateway.store.schema import upgrade
-from gateway.store.search import search
-from tests.store.many import fill
+from gateway.store.search.compartment import everything
+from gateway.store.search.history import history_of
+from gateway.store.search.query import parse_query
+from gateway.store.search.run import search
 from tests.store.records import CHI, EVERYTHING, LAB, RULES
+from tests.store.search.many import fill
 
 _TABLES = r"(resource|patient|token|index_\w+)\w*"
 # SQLite writes SEARCH where it enters an index at a value; a scan of an index reads it whole.

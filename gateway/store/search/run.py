@@ -14,14 +14,14 @@ from sqlalchemy.sql import ColumnElement
 
 from gateway.access import scopes
 from gateway.access.scopes import Access
-from gateway.store.asked import Query, Shape, Sort, other_types
-from gateway.store.conditions import named, plan
-from gateway.store.cursor import read_cursor, write_cursor
-from gateway.store.including import included
-from gateway.store.order import after, ordered, position_names
-from gateway.store.page import Page
 from gateway.store.prepared import Prepared, given, prepare
 from gateway.store.resources import STORED, Stored
+from gateway.store.search.asked import Query, Shape, Sort, other_types
+from gateway.store.search.conditions import named, plan
+from gateway.store.search.cursor import read_cursor, write_cursor
+from gateway.store.search.including import included
+from gateway.store.search.order import after, ordered, position_names
+from gateway.store.search.page import Page
 from gateway.store.tables import resource
 
 __all__ = ["Page", "search"]

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from gateway.errors import InvalidSearch, TooCostly
-from gateway.store.asked import (
+from gateway.store.search.asked import (
     Coded,
     Condition,
     Dates,
@@ -29,9 +29,9 @@ from gateway.store.asked import (
     Strings,
     Tokens,
 )
-from gateway.store.extraction import Code, is_id, string_key, token_literal
-from gateway.store.parameters import PARAMETERS, TYPES, Kind, Parameter, Place, find
-from gateway.store.written import amounts, date_range, split, unescape
+from gateway.store.search.extraction import Code, is_id, string_key, token_literal
+from gateway.store.search.parameters import PARAMETERS, TYPES, Kind, Parameter, Place, find
+from gateway.store.search.written import amounts, date_range, split, unescape
 
 DEPTH_MAX = 4
 """Chained parameters and _has, one in another."""

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from gateway.store.extraction import Code, token_hashes
-from gateway.store.kinds import Kind, Place
+from gateway.store.search.extraction import Code, token_hashes
+from gateway.store.search.kinds import Kind, Place
 
 Expansion = Callable[[str], Iterable[tuple[str, str]] | None]
 """A value set's URL in, its (system, code) out; None for one that we do not hold."""

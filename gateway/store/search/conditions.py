@@ -18,7 +18,9 @@ from sqlalchemy.sql import ColumnElement
 from sqlalchemy.sql.expression import FromClause
 
 from gateway.access import scopes
-from gateway.store.asked import (
+from gateway.store.guard import guard
+from gateway.store.prepared import given, many
+from gateway.store.search.asked import (
     Condition,
     Either,
     Ids,
@@ -32,9 +34,7 @@ from gateway.store.asked import (
     Strings,
     Tokens,
 )
-from gateway.store.guard import guard
-from gateway.store.meeting import Writing, hash_of, met
-from gateway.store.prepared import given, many
+from gateway.store.search.meeting import Writing, hash_of, met
 from gateway.store.tables import index_token, resource
 
 
