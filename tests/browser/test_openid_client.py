@@ -19,7 +19,7 @@ SYSTEM = "system/DiagnosticReport.rs"
 GRANT_REFUSED = {"status": 400, "error": "invalid_grant"}
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def _openid_client() -> None:
     need("node", OPENID_CLIENT.exists())
 
@@ -32,7 +32,9 @@ def run(given: dict[str, Any], hospital: Hospital, page: Page | None = None) -> 
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     with node:
-        assert node.stdin and node.stdout and node.stderr
+        assert node.stdin
+        assert node.stdout
+        assert node.stderr
         told: Any = None
         for line in node.stdout:
             told = json.loads(line)

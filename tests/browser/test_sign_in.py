@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from werkzeug.serving import make_server
 
 from gateway.config import Settings
 from gateway.store.database import Database
+from tests.browser.visit import check_fit
 from tests.postgres import free_port
 from tests.serve.site import PASSWORD, Site, open_site
 
@@ -91,17 +91,8 @@ def test_a_person_signs_in_sets_up_a_phone_changes_the_password_and_signs_out(
 def test_pages_fit_a_phone_and_every_field_has_a_label(site: Site, page: sync_api.Page) -> None:
     page.set_viewport_size({"width": 320, "height": 640})
     page.goto("/sign-in")
-    _check_fit(page)
+    check_fit(page)
     sign_in(page, PASSWORD)
     for path in ("/account", "/account/authenticator"):
         page.goto(path)
-        _check_fit(page)
-
-
-def _check_fit(page: sync_api.Page) -> None:
-    for element in page.locator("main *:visible").all():
-        box = element.bounding_box()
-        assert box is None or box["x"] + box["width"] <= 320, element.evaluate("e => e.outerHTML")
-    for field in page.locator("input:visible").all():
-        label = page.locator(f"label[for={field.get_attribute('id')}]")
-        assert re.search(r"\w", label.inner_text())
+        check_fit(page)

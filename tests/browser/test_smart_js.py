@@ -13,12 +13,12 @@ import requests
 from playwright.sync_api import Page
 
 from gateway.oauth.keys import client_assertion
-from tests.browser.hospital import SMART_JS, Hospital
-from tests.browser.visit import allow, pick, sign_in
+from tests.browser.hospital import CHI, SMART_JS, Hospital
+from tests.browser.visit import allow, check_fit, pick, sign_in
 from tests.conftest import need
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def _smart_js() -> None:
     need("node", SMART_JS.exists())
 
@@ -109,4 +109,23 @@ def test_a_person_refuses_and_the_app_is_told(hospital: Hospital, page: Page) ->
     page.wait_for_url(f"{hospital.base}/sign-in**")
     sign_in(page)
     page.get_by_role("button", name="Refuse").click()
-    assert "error" in outcome(page)
+    assert "access_denied" in outcome(page)["error"]
+
+
+def test_the_pages_between_fit_a_phone_and_say_who_the_patient_is(
+    hospital: Hospital, page: Page
+) -> None:
+    page.set_viewport_size({"width": 320, "height": 640})
+    page.goto(f"{hospital.app}/index.html")
+    page.wait_for_url(f"{hospital.base}/sign-in**")
+    sign_in(page)
+    check_fit(page)
+    pick(page, "0101405073")  # exists, and this person has nothing to do with it
+    assert page.title().startswith("Error: Which patient?")
+    assert page.get_by_role("alert").is_visible()
+    pick(page, f" {CHI[:6]} {CHI[6:]}")
+    check_fit(page)
+    banner = page.locator(".patient").inner_text().split("\n")
+    assert [line for line in banner if line] == [
+        "About this patient", "Morag Ailsa Testpatient", "Born", "01-Jan-1962", "CHI number", CHI,
+    ]  # fmt: skip

@@ -34,3 +34,15 @@ def go_through(page: Page, url: str, app: str) -> str:
     allow(page)
     page.wait_for_url(re.compile(re.escape(f"{app}/back")))
     return page.url
+
+
+def check_fit(page: Page, width: int = 320) -> None:
+    """Everything stands within a phone's width, and every field has a label with words."""
+    for element in page.locator("main *:visible").all():
+        box = element.bounding_box()
+        assert box is None or box["x"] + box["width"] <= width, element.evaluate("e => e.outerHTML")
+    for field in page.locator("input:visible").all():
+        label = page.locator(f"label[for={field.get_attribute('id')}]")
+        if label.count() == 0:
+            label = field.locator("xpath=ancestor::label")
+        assert re.search(r"\w", label.inner_text())
