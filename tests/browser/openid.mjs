@@ -71,6 +71,18 @@ async function person() {
   };
 }
 
+// The same with tokens that are bound to a key of the moment (RFC 9449).
+async function bound(config, url) {
+  const DPoP = oidc.getDPoPHandle(config, await oidc.randomDPoPKeyPair());
+  const asked = { scope: given.system_scope };
+  const tokens = await oidc.clientCredentialsGrant(config, asked, { DPoP });
+  const read = (more) => oidc.fetchProtectedResource(
+    config, tokens.access_token, url, "GET", undefined, undefined, more,
+  );
+  const { total } = await (await read({ DPoP })).json();
+  return { type: tokens.token_type, total, unbound: (await refused(read())).status };
+}
+
 async function backend({ client_id: clientId, key }) {
   const algorithm = key.kty === "RSA"
     ? { name: "RSASSA-PKCS1-v1_5", hash: "SHA-384" }
@@ -84,8 +96,13 @@ async function backend({ client_id: clientId, key }) {
   const about = await oidc.tokenIntrospection(config, tokens.access_token);
   const { total } = await answer.json();
   return {
-    alg: key.alg, scope: tokens.scope, expires_in: tokens.expires_in, refresh: "refresh_token" in tokens,
-    total, active: about.active,
+    alg: key.alg,
+    scope: tokens.scope,
+    expires_in: tokens.expires_in,
+    refresh: "refresh_token" in tokens,
+    total,
+    active: about.active,
+    bound: await bound(config, url),
   };
 }
 

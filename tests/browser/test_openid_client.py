@@ -64,11 +64,13 @@ def test_a_person_signs_in_and_what_was_used_once_is_refused(
     assert told["ended"]["status"] == 401
 
 
-def test_systems_sign_with_rs384_and_es384(hospital: Hospital) -> None:
+def test_systems_sign_with_rs384_and_es384_and_may_bind_tokens_to_a_key(hospital: Hospital) -> None:
     backends = [
         hospital.add_backend(f"Warehouse {algorithm}", SYSTEM, algorithm)
         for algorithm in ("RS384", "ES384")
     ]
     told = run({"backends": backends, "system_scope": SYSTEM}, hospital)
-    expected = {"scope": SYSTEM, "expires_in": 300, "refresh": False, "total": 3, "active": True}
+    bound = {"type": "dpop", "total": 3, "unbound": 401}
+    expected = {"scope": SYSTEM, "expires_in": 300, "refresh": False, "total": 3, "active": True,
+                "bound": bound}  # fmt: skip
     assert told == [{"alg": alg, **expected} for alg in ("RS384", "ES384")]
