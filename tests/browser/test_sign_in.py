@@ -88,6 +88,20 @@ def test_a_person_signs_in_sets_up_a_phone_changes_the_password_and_signs_out(
     assert site.browser().sign_in(password=PASSWORD).status_code == 403
 
 
+def test_an_address_that_is_nobodys_is_a_page_with_the_headers_of_pages(
+    site: Site, page: sync_api.Page
+) -> None:
+    lost = page.goto("/account/nothing")
+    assert lost
+    assert lost.status == 404
+    assert "default-src 'none'" in lost.headers["content-security-policy"]
+    assert page.get_by_role("heading", name="There is no such page").is_visible()
+    wrong = page.goto("/sign-out")  # such as a page that is loaded again
+    assert wrong
+    assert (wrong.status, {*wrong.headers["allow"].split(", ")}) == (405, {"POST", "OPTIONS"})
+    assert page.get_by_role("heading", name="That did not work").is_visible()
+
+
 def test_pages_fit_a_phone_and_every_field_has_a_label(site: Site, page: sync_api.Page) -> None:
     page.set_viewport_size({"width": 320, "height": 640})
     page.goto("/sign-in")
