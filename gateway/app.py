@@ -138,8 +138,8 @@ def open_parts(settings: Settings, *, upgrade: bool = False) -> Parts:
     database = Database(settings.database_url)
     if upgrade:
         schema.upgrade(database)
-    elif not schema.current(database):
-        raise InvalidSetting("the database needs `gateway db upgrade`", where="database")
+    else:
+        schema.check_current(database)
     mappings = load_mappings(mappings_folder(settings))
     sources = load_sources(settings.sources)
     for one in sources.known:

@@ -120,3 +120,23 @@ def test_two_reports_of_one_message_are_two_in_the_bundle(tmp_path: Path) -> Non
     assert len({one["fullUrl"] for one in bundle["entry"]}) == len(bundle["entry"])
     kinds = [one["resource"]["resourceType"] for one in bundle["entry"]]
     assert (kinds.count("Patient"), kinds.count("ServiceRequest")) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("client", "list"),
+        ("user", "list"),
+        ("user", "show", "morag"),
+        ("messages", "list"),
+        ("grant", "list"),
+        ("patients", "merges"),
+    ],
+)
+def test_a_command_says_that_the_schema_must_be_upgraded_first(
+    command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATEWAY_DATA", str(tmp_path))
+    shown = _run(*command)
+    assert shown.exit_code == 1
+    assert "the database needs `gateway db upgrade`" in shown.stderr

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from gateway.cli.environment import database, settings
+from gateway.cli.environment import any_database, database, settings
 from gateway.errors import InvalidSetting
 from gateway.store import schema
 from gateway.store.clients import (
@@ -17,7 +17,7 @@ from gateway.store.clients import (
     save_token,
     token_digest,
 )
-from gateway.store.database import Database, now_micros
+from gateway.store.database import now_micros
 from gateway.store.files import Files
 from gateway.store.integrity import count_orphans, problems
 
@@ -32,7 +32,7 @@ def db() -> None:
 @db.command("upgrade")
 def db_upgrade() -> None:
     """Bring the schema up to date."""
-    schema.upgrade(database())
+    schema.upgrade(any_database())
     click.echo("the schema is current")
 
 
@@ -40,7 +40,7 @@ def db_upgrade() -> None:
 def db_check() -> None:
     """Say whether the schema is what this release needs, and whether the store is sound."""
     given = settings()
-    opened = database()
+    opened = any_database()
     found = [] if schema.current(opened) else ["not at the newest migration"]
     found += schema.differences(opened)
     found = found or list(problems(opened, Files(given.data / "files")))
@@ -57,7 +57,7 @@ def token(scope: str) -> None:
     given = settings()
     if not given.development:
         raise InvalidSetting("tokens are given out only in development", where="development")
-    opened = Database(given.database_url)
+    opened = database()
     now, value = now_micros(), secrets.token_urlsafe(32)
     with opened.write() as connection:
         if find_client(connection, _DEVELOPER) is None:

@@ -15,6 +15,7 @@ from gateway.oauth.keyring import AUDIT, Keyring
 from gateway.parse.er7 import field_name
 from gateway.report import Accounted
 from gateway.store.database import Database
+from gateway.store.schema import check_current
 
 
 def settings() -> Settings:
@@ -29,11 +30,18 @@ def audit_key(given: Settings) -> bytes:
     return Keyring(given.key_folder).derive(AUDIT)
 
 
-def database() -> Database:
-    """Open the database of the settings, and make its folder."""
+def any_database() -> Database:
+    """Open the database of the settings, whatever its schema, and make its folder."""
     found = settings()
     found.data.mkdir(parents=True, exist_ok=True)
     return Database(found.database_url)
+
+
+def database() -> Database:
+    """Open the database of the settings; raises InvalidSetting where it must be upgraded first."""
+    found = any_database()
+    check_current(found)
+    return found
 
 
 def named_place(place: str) -> str:

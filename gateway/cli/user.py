@@ -11,15 +11,14 @@ from typing import Any
 import click
 import orjson
 
-from gateway.cli.environment import printable, settings
-from gateway.config import Settings
+from gateway.cli.environment import database, printable, settings
 from gateway.errors import InvalidRequest
 from gateway.oauth.accounts import Accounts
 from gateway.oauth.keyring import Keyring
 from gateway.oauth.passwords import LENGTH_MIN
 from gateway.store import people
 from gateway.store.audit import Event, Journal
-from gateway.store.database import Connection, Database, now_micros
+from gateway.store.database import Connection, now_micros
 from gateway.store.people import LOCAL, Person, Role
 from gateway.store.sessions import end_sessions
 
@@ -77,7 +76,7 @@ def user_add(
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def user_list(as_json: bool) -> None:
     """List everybody, also those who may no longer sign in."""
-    with _opened(settings()) as database, database.read() as connection:
+    with closing(database()) as opened, opened.read() as connection:
         found = people.list_people(connection)
     if as_json:
         click.echo(orjson.dumps([_fields(one) for one in found], option=orjson.OPT_INDENT_2))
@@ -92,11 +91,10 @@ def user_list(as_json: bool) -> None:
 @click.argument("user", metavar="USER")
 def user_show(user: str) -> None:
     """Show one person."""
-    given = settings()
-    with _opened(given) as database:
-        with database.read() as connection:
+    with closing(database()) as opened:
+        with opened.read() as connection:
             found = people.person_named(connection, user)
-        accounts = Accounts(database, Keyring(given.key_folder), now_micros)
+        accounts = Accounts(opened, Keyring(settings().key_folder), now_micros)
         code = "set up" if accounts.has_authenticator(found) else "none"
     lines = {
         "id": found.id, "name": found.name, "state": _state(found), "issuer": found.issuer,
@@ -180,20 +178,13 @@ def user_deactivate(user: str, undo: bool) -> None:
 
 
 @contextmanager
-def _opened(given: Settings) -> Iterator[Database]:
-    given.data.mkdir(parents=True, exist_ok=True)
-    with closing(Database(given.database_url)) as database:
-        yield database
-
-
-@contextmanager
 def _changing(what: str) -> Iterator[tuple[Connection, Accounts, list[str]]]:
     """Run one transaction; what it tells (person, detail) is journalled before it is kept."""
     given = settings()
     journal, told = Journal(given.data / "audit"), list[str]()
-    with _opened(given) as database, closing(journal):
-        accounts = Accounts(database, Keyring(given.key_folder), now_micros)
-        with database.write() as connection:
+    with closing(database()) as opened, closing(journal):
+        accounts = Accounts(opened, Keyring(given.key_folder), now_micros)
+        with opened.write() as connection:
             yield connection, accounts, told
             person, *detail = told
             journal.record(

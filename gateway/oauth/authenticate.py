@@ -110,12 +110,14 @@ class Authenticator:
 
     def _check_claims(self, claims: dict[str, Any], client: Client) -> None:
         now = self._issuer.seconds
+        # SMART says the token URL; newer OAuth clients name the issuer (RFC 7523bis).
+        audiences = [self._issuer.endpoint("token"), self._issuer.url]
         registry = jwt.JWTClaimsRegistry(
             now=now,
             leeway=LEEWAY_SECONDS,
             iss={"essential": True, "value": client.id},
             sub={"essential": True, "value": client.id},
-            aud={"essential": True, "value": self._issuer.endpoint("token")},
+            aud={"essential": True, "values": audiences},
             exp={"essential": True},
             jti={"essential": True},
         )

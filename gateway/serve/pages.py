@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import traceback
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -52,20 +53,26 @@ _PLAIN = {
 def guard_pages(blueprint: Blueprint, settings: Settings) -> None:
     """Give every page of a blueprint its headers, its limits and its error pages."""
 
-    def secured(response: Response) -> Response:
-        headers = _HEADERS | {"Content-Security-Policy": _policy()}
-        if settings.https:
-            headers["Strict-Transport-Security"] = _HSTS
-        if request.endpoint == "web.static":
-            headers["Cache-Control"] = "public, max-age=3600"
-        response.headers.update(headers)
-        return response
-
     blueprint.before_request(_limit)
-    blueprint.after_request(secured)
+    blueprint.after_request(partial(_secured, settings))
     blueprint.register_error_handler(GatewayError, refused)
     blueprint.register_error_handler(HTTPException, _refused_http)
     blueprint.register_error_handler(Exception, _failed)
+
+
+def guard_unrouted(blueprint: Blueprint, settings: Settings) -> None:
+    """Answer with a page, and its headers, what no door of the whole application is for."""
+
+    def refuse(error: HTTPException) -> Response | HTTPException:
+        if request.url_rule is not None:
+            return error  # a door's own word
+        response = _secured(settings, _refused_http(error))
+        allowed = dict(error.get_headers()).get("Allow")
+        if allowed:
+            response.headers["Allow"] = allowed
+        return response
+
+    blueprint.app_errorhandler(HTTPException)(refuse)
 
 
 def allow_form_target(url: str) -> None:
@@ -84,6 +91,16 @@ def refused(error: GatewayError) -> Response:
     response = _error(error.status, error.text)
     if isinstance(error, StoreUnavailable):
         response.headers["Retry-After"] = "5"
+    return response
+
+
+def _secured(settings: Settings, response: Response) -> Response:
+    headers = _HEADERS | {"Content-Security-Policy": _policy()}
+    if settings.https:
+        headers["Strict-Transport-Security"] = _HSTS
+    if request.endpoint == "web.static":
+        headers["Cache-Control"] = "public, max-age=3600"
+    response.headers.update(headers)
     return response
 
 

@@ -17,7 +17,7 @@ from gateway.errors import SignInRefused
 from gateway.oauth.identity import admit
 from gateway.oauth.upstream import Asked, Provider
 from gateway.serve import session
-from gateway.serve.pages import guard_pages, page
+from gateway.serve.pages import guard_pages, guard_unrouted, page
 from gateway.serve.server import Server
 from gateway.store.audit import Event
 from gateway.store.people import LOCAL, Person, find_person
@@ -41,6 +41,7 @@ def web_blueprint(server: Server) -> Blueprint:
         _add_upstream(blueprint, server, server.provider)
     _add_sign_out(blueprint, server)
     guard_pages(blueprint, server.settings)
+    guard_unrouted(blueprint, server.settings)
     return blueprint
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -16,11 +14,10 @@ from werkzeug.serving import make_server
 
 from gateway.config import Settings
 from gateway.store.database import Database
-from tests.conftest import need
+from tests.browser.visit import check_fit
 from tests.postgres import free_port
 from tests.serve.site import PASSWORD, Site, open_site
 
-CHROMIUM = shutil.which("chromium") or ""
 NEW = "copper lantern 7 fjord"
 
 
@@ -40,16 +37,14 @@ def site(sqlite: Database, tmp_path: Path) -> Iterator[Site]:
 
 
 @pytest.fixture
-def page(site: Site) -> Iterator[sync_api.Page]:
+def page(site: Site, browser: sync_api.Browser) -> Iterator[sync_api.Page]:
     """A page of a browser that runs no script, and fails the test where a policy is broken."""
-    need("chromium", bool(CHROMIUM))
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        made = browser.new_page(base_url=site.server.settings.base_url, java_script_enabled=False)
-        complaints: list[str] = []
-        made.on("console", lambda message: complaints.append(message.text))
-        yield made
-        browser.close()
+    context = browser.new_context(base_url=site.server.settings.base_url, java_script_enabled=False)
+    made = context.new_page()
+    complaints: list[str] = []
+    made.on("console", lambda message: complaints.append(message.text))
+    yield made
+    context.close()
     assert not [one for one in complaints if "Security Policy" in one]
 
 
@@ -93,20 +88,25 @@ def test_a_person_signs_in_sets_up_a_phone_changes_the_password_and_signs_out(
     assert site.browser().sign_in(password=PASSWORD).status_code == 403
 
 
+def test_an_address_that_is_nobodys_is_a_page_with_the_headers_of_pages(
+    site: Site, page: sync_api.Page
+) -> None:
+    lost = page.goto("/account/nothing")
+    assert lost
+    assert lost.status == 404
+    assert "default-src 'none'" in lost.headers["content-security-policy"]
+    assert page.get_by_role("heading", name="There is no such page").is_visible()
+    wrong = page.goto("/sign-out")  # such as a page that is loaded again
+    assert wrong
+    assert (wrong.status, {*wrong.headers["allow"].split(", ")}) == (405, {"POST", "OPTIONS"})
+    assert page.get_by_role("heading", name="That did not work").is_visible()
+
+
 def test_pages_fit_a_phone_and_every_field_has_a_label(site: Site, page: sync_api.Page) -> None:
     page.set_viewport_size({"width": 320, "height": 640})
     page.goto("/sign-in")
-    _check_fit(page)
+    check_fit(page)
     sign_in(page, PASSWORD)
     for path in ("/account", "/account/authenticator"):
         page.goto(path)
-        _check_fit(page)
-
-
-def _check_fit(page: sync_api.Page) -> None:
-    for element in page.locator("main *:visible").all():
-        box = element.bounding_box()
-        assert box is None or box["x"] + box["width"] <= 320, element.evaluate("e => e.outerHTML")
-    for field in page.locator("input:visible").all():
-        label = page.locator(f"label[for={field.get_attribute('id')}]")
-        assert re.search(r"\w", label.inner_text())
+        check_fit(page)

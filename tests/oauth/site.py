@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import orjson
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -31,6 +30,7 @@ from gateway.store import people
 from gateway.store.clients import ASYMMETRIC, PUBLIC, Client
 from gateway.store.database import Database
 from gateway.store.relationships import Party, relate
+from tests.serve.conftest import journal_lines
 from tests.store.records import add_patient, add_report
 
 VERIFIER = "a-verifier-of-the-tests-with-more-than-43-characters"
@@ -39,9 +39,8 @@ BACK = "https://app.example/back"
 SCOPE = "launch launch/patient openid fhirUser offline_access patient/*.rs user/DiagnosticReport.rs"
 KEY = new_key("ES384")
 CHI_OF_ALICE = "0101625707"
-BOARD = "S08000024"
 MORAG = people.Person(1, "0f5b7c1e-person", "local", "morag", "Morag Clinician", True,
-                      (people.Role("clinician", BOARD, "genetics"),))  # fmt: skip
+                      (people.Role("clinician", "S08000024", "genetics"),))  # fmt: skip
 
 
 class Clock:
@@ -76,7 +75,7 @@ class Site:
         with database.write() as connection:
             alice = add_patient(connection, "alice", CHI_OF_ALICE)
             add_report(connection, "a1", "alice", alice)
-            relate(connection, alice, [Party("treating", BOARD)], 0)
+            relate(connection, alice, [Party("treating", MORAG.roles[0].board)], self.clock())
         self.app = self.register(PUBLIC, redirect_uris=(BACK,))
         self.backend = self.register(
             ASYMMETRIC, scope="system/*.rs gateway/launch.write gateway/client.register",
@@ -187,10 +186,7 @@ class Site:
         return self.browser.get(f"/fhir/{path}", headers=held(token) | headers)
 
     def events(self) -> list[dict[str, Any]]:
-        folder = self.settings.data / "audit"
-        files = sorted(folder.glob("*.ndjson")) if folder.exists() else []
-        lines = [orjson.loads(line) for path in files for line in path.read_bytes().splitlines()]
-        return [line for line in lines if "segment" not in line]
+        return journal_lines(self.server)
 
 
 def held(token: str) -> dict[str, str]:

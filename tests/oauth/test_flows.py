@@ -129,6 +129,7 @@ def test_a_person_may_refuse(site: Site) -> None:
 def test_a_patient_nobody_knows_is_not_chosen(site: Site) -> None:
     page = site.authorize()
     missed = site.pick(page, "0101625700")
+    assert "<title>Error: Which patient?" in missed.text
     assert "whom you may see" in missed.text
     assert "whom you may see" in site.pick(page, "Robert'); --").text
     assert site.decide(page).status_code == 400

@@ -127,10 +127,15 @@ def sign(
     return jwt.encode(top, whole, key or jwk.RSAKey.import_key(plain), algorithms=[top["alg"]])
 
 
+def test_an_assertion_may_name_the_issuer_as_its_audience(bench: Bench) -> None:
+    assert bench.ask(sign(bench, {"aud": URL.removesuffix("/oauth/token")}, {})).status == 200
+
+
 @pytest.mark.parametrize(
     "claims",
     [
         {"aud": "https://elsewhere.example/token"},
+        {"aud": f"{URL}/more"},
         {"aud": None},
         {"aud": 7},
         {"exp": 1_759_999_000},

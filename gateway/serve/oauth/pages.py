@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -18,6 +19,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 
 from gateway.access.access import Access
+from gateway.config import Settings
 from gateway.errors import Forbidden, GatewayError, Gone, NotFound, StoreUnavailable
 from gateway.oauth.authorize import Ask, RefusedError, UnfitError
 from gateway.oauth.bearer import caller_for
@@ -34,15 +36,17 @@ from gateway.store.search.query import parse_query
 from gateway.store.search.run import search
 
 _LOOK = ("user/Patient.rs",)
+_MISSED = "There is no patient with this number whom you may see."
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The patient as the page names them."""
+    """The patient as the page names them; `number` is the CHI, where there is one."""
 
     id: str
     name: str
     birth_date: str
+    number: str
 
 
 def consent_blueprint(server: Server) -> Blueprint:
@@ -87,7 +91,7 @@ def _choose(server: Server) -> Response:
     number = request.form.get("identifier", "")
     found = _find_patient(server, _access(server, session, client), session, client, number)
     if found is None:
-        return _patient_page(server, session, client, ask, missed=True)
+        return _patient_page(server, session, client, ask, _MISSED)
     context = {**ask.context, "patient": found.id, "need_patient_banner": True}
     return _next_page(server, session, client, replace(ask, context=context))
 
@@ -131,10 +135,10 @@ def _next_page(server: Server, session: SignedIn, client: Client, ask: Ask) -> R
 
 
 def _patient_page(
-    server: Server, session: SignedIn, client: Client, ask: Ask, *, missed: bool = False
+    server: Server, session: SignedIn, client: Client, ask: Ask, problem: str = ""
 ) -> Response:
     sealed = server.oauth.authorize.seal(ask, session.person.id)
-    return _page("patient", ask, client=client, signed_in=session, ask=sealed, missed=missed)
+    return _page("patient", ask, client=client, signed_in=session, ask=sealed, problem=problem)
 
 
 def _access(server: Server, session: SignedIn, client: Client) -> Access:
@@ -148,7 +152,7 @@ def _read_patient(server: Server, access: Access, ask: Ask) -> Shown:
             found = resources.read(connection, access, "Patient", ask.context["patient"])
     except (NotFound, Gone, Forbidden) as error:
         raise server.oauth.authorize.deny(ask) from error
-    return _shown(found.body)
+    return _shown(found.body, server.settings)
 
 
 def _find_patient(
@@ -169,15 +173,29 @@ def _find_patient(
             returned=tuple(f"Patient/{one.id}" for one in found), person=session.person.id,
         )
     )  # fmt: skip
-    return _shown(found[0].body) if len(found) == 1 else None
+    return _shown(found[0].body, server.settings) if len(found) == 1 else None
 
 
-def _shown(body: str) -> Shown:
+def _shown(body: str, settings: Settings) -> Shown:
     given = orjson.loads(body)
     name: dict[str, Any] = next(iter(given.get("name", ())), {})
     parts = [*name.get("given", ()), name.get("family", "")]
     text = name.get("text") or " ".join(part for part in parts if part)
-    return Shown(given["id"], text or "no name known", given.get("birthDate", ""))
+    numbers = (
+        one.get("value", "")
+        for one in given.get("identifier", ())
+        if one.get("system") == settings.chi_system
+    )
+    born = _plain_date(given.get("birthDate", ""))
+    return Shown(given["id"], text or "no name known", born, next(numbers, ""))
+
+
+def _plain_date(text: str) -> str:
+    """Write a whole date so that nobody takes the month for the day; a part of one stays."""
+    try:
+        return date.fromisoformat(text).strftime("%d-%b-%Y")
+    except ValueError:
+        return text
 
 
 def _outcome(server: Server, run: Callable[[], Response]) -> Response:
