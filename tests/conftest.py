@@ -29,7 +29,7 @@ def need(name: str, present: bool) -> None:
 @pytest.fixture(scope="session")
 def postgres_cluster() -> Iterator[postgres.Cluster]:
     need("postgres", postgres.programs() is not None)
-    with postgres.cluster() as running:
+    with postgres.cluster(survives_power_loss=False) as running:
         yield running
 
 

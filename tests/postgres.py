@@ -35,8 +35,9 @@ def _as_postgres(*command: str) -> list[str]:
 class Cluster:
     """One running cluster: `url(name)` makes a fresh database; it can be stopped and started."""
 
-    def __init__(self, bin_folder: Path, folder: Path) -> None:
+    def __init__(self, bin_folder: Path, folder: Path, settings: str = "") -> None:
         self.bin, self.folder, self.port = bin_folder, folder, free_port()
+        self.settings = settings
 
     def run(self, program: str, *arguments: str) -> None:
         subprocess.run(
@@ -48,7 +49,10 @@ class Cluster:
         )
 
     def start(self) -> None:
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''"
+        options = (
+            f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''"
+            f" {self.settings}"
+        )
         self.run(
             "pg_ctl",
             "-D",
@@ -71,15 +75,20 @@ class Cluster:
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
-    """Start a cluster in a temporary folder and remove it at the end."""
+def cluster(*, survives_power_loss: bool = True) -> Iterator[Cluster]:
+    """Start a cluster in a temporary folder and remove it at the end.
+
+    Processes that are killed lose nothing either way; what would not survive the machine starts
+    and stops at once, however many databases there are.
+    """
     bin_folder = programs()
     assert bin_folder is not None
     base = Path(tempfile.mkdtemp(prefix="gateway-postgres-"))
     base.chmod(0o755)
     if os.getuid() == 0:
         shutil.chown(base, "postgres")
-    running = Cluster(bin_folder, base / "data")
+    settings = "" if survives_power_loss else "-c fsync=off -c full_page_writes=off"
+    running = Cluster(bin_folder, base / "data", settings)
     try:
         running.run(
             "initdb",
