@@ -137,6 +137,9 @@ def test_a_backup_carries_journals_seals_and_index(data: Path, tmp_path: Path) -
     run(data, "backup", str(tmp_path / "b.tar"))
     new = tmp_path / "new"
     run(new, "restore", str(tmp_path / "b.tar"))
+    assert "or the folder of keys is another" in run(new, "audit", "verify", code=1).stdout
+    shutil.rmtree(new / "keys")
+    shutil.copytree(data / "keys", new / "keys")
     run(new, "audit", "verify", "--head", head)
     told = [one["interaction"] for one in events(new)]
     assert told == ["restore", "backup", "read", "read"]

@@ -114,7 +114,12 @@ def _check_seal(
     elif seal.keyed and not key:
         yield Fault("altered", "seals", number, "it cannot be checked without the key")
     elif seal.sum(key) != seal.seal:
-        yield Fault("altered", "seals", number, "it is not what was sealed")
+        yield Fault(
+            "altered",
+            "seals",
+            number,
+            "it is not what was sealed, or the folder of keys is another",
+        )
     elif seal.kind == LINES and seal.low != reach.get(seal.segment, 0):
         yield Fault("altered", "seals", number, "it does not begin where the last one ended")
 
