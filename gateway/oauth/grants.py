@@ -7,6 +7,7 @@ what they give. One that was used before ends its whole family: somebody else ha
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 from authlib.oauth2.rfc6749 import (
@@ -123,9 +124,10 @@ class ClientCredentials(_Grant):
 
 
 class _Personal(_Grant):
-    """A grant that comes from what a person allowed."""
+    """A grant that comes from what a person allowed; `_use` uses its credential, once."""
 
     credential_name = ""
+    _use: Callable[[Connection, str], str | None]
 
     def create_token_response(self) -> tuple[int, Any, Any]:
         """Use the credential and give tokens in one transaction; end the family of a used one."""
@@ -140,9 +142,6 @@ class _Personal(_Grant):
             self._end_family_of_used(digest)
             raise InvalidGrantError("The code or token is unknown, used, expired or not yours.")
         return 200, answer, self.TOKEN_RESPONSE_HEADER
-
-    def _use(self, connection: Connection, digest: str) -> str | None:
-        raise NotImplementedError
 
     def _scope(self, found: Authorization) -> str:
         return found.scope
